@@ -1,0 +1,1 @@
+"""The redemption server: business rules behind a gRPC door, decided in batches over SQL."""

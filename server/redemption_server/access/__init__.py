@@ -1,0 +1,1 @@
+"""Who is calling: credentials, what they may do, and for which organisation and till."""

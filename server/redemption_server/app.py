@@ -1,0 +1,133 @@
+"""The composition root: the one place that knows the clock, the ids and the concrete classes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from sqlalchemy import make_url
+
+from redemption_server.access.authenticate import Authenticator
+from redemption_server.catalog.apply import apply_catalog
+from redemption_server.catalog.files import CatalogFileError, read_catalog_file
+from redemption_server.commit.queue import CommitQueue
+from redemption_server.ids import TimeOrderedIds
+from redemption_server.rpc.catalog_service import CatalogService
+from redemption_server.rpc.coupon_redemption_service import CouponRedemptionService
+from redemption_server.rpc.pipeline import Pipeline
+from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
+from redemption_server.rpc.server import GrpcServer
+from redemption_server.rules.refusals import Refused
+from redemption_server.settings import Settings
+from redemption_server.storage.database import Database, open_database
+from redemption_server.storage.schema import SCHEMA_VERSION, migrate_url, schema_version
+
+DEMO_CATALOG = Path(__file__).parent / "catalog" / "demo.yaml"
+_POSTGRES_WRITERS = 3
+_log = structlog.get_logger(__name__)
+
+
+class StartError(Exception):
+    """The service cannot start; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that answers calls; `queue` is there to be looked at."""
+
+    port: int
+    queue: CommitQueue
+
+
+def system_clock() -> datetime:
+    """The present instant, cut to whole milliseconds, which is what is stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+
+
+@asynccontextmanager
+async def open_prepared_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database with a schema that fits. Raises StartError."""
+    url = settings.database_url.get_secret_value()
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    if is_sqlite:
+        await migrate_url(url)
+    database = open_database(url)
+    try:
+        if not is_sqlite:
+            async with database.read() as connection:
+                version = await connection.run_sync(schema_version)
+            if version != SCHEMA_VERSION:
+                raise StartError(
+                    f"the database schema is at {version or 'nothing'}, this release needs "
+                    f"{SCHEMA_VERSION}: run `redemption migrate`"
+                )
+        yield database
+    finally:
+        await database.close()
+
+
+async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
+    """Applies catalog files and returns how many objects they hold. Raises StartError."""
+    applied = 0
+    for file in files:
+        try:
+            catalog = await asyncio.to_thread(read_catalog_file, file)
+            applied += await apply_catalog(database, catalog, foreign_secrets_fixed=False)
+        except CatalogFileError as error:
+            raise StartError(str(error)) from error
+        except Refused as refused:
+            lines = [
+                f"{file}: {_file_path(violation.sentence)}" for violation in refused.violations
+            ]
+            raise StartError("\n".join(lines)) from refused
+    return applied
+
+
+def _file_path(sentence: str) -> str:
+    # In a file the catalog is the document itself.
+    return sentence.removeprefix("catalog.")
+
+
+@asynccontextmanager
+async def running_server(
+    settings: Settings, catalog_files: Sequence[Path]
+) -> AsyncIterator[RunningServer]:
+    """A gRPC server that answers until the block is left, then drains.
+
+    Stops in this order: health says NOT_SERVING, new calls are refused, waiting calls are
+    answered, the database is closed. Raises StartError, PortTakenError.
+    """
+    async with open_prepared_database(settings) as database:
+        await apply_catalog_files(database, catalog_files)
+        ids = TimeOrderedIds()
+        writers = 1 if database.mixes_organizations else _POSTGRES_WRITERS
+        queue = CommitQueue(
+            database,
+            system_clock,
+            ids,
+            writers=writers,
+            waiting_max=settings.waiting_calls_max,
+        )
+        authenticator = Authenticator(database)
+        services = (
+            PromotionRedemptionService(queue, database, system_clock),
+            CouponRedemptionService(queue, ids),
+            CatalogService(database, authenticator),
+        )
+        methods = [method for service in services for method in service.methods()]
+        server = GrpcServer(Pipeline(authenticator), methods)
+        try:
+            port = await server.start(settings.grpc_address)
+            _log.info("gRPC server listens", address=settings.grpc_address, port=port)
+            try:
+                yield RunningServer(port, queue)
+            finally:
+                await server.stop()
+        finally:
+            await queue.close()
+            statistics = queue.statistics
+            _log.info("stopped", calls=statistics.commands, batches=statistics.batches)

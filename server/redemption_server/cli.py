@@ -1,0 +1,192 @@
+"""The command line. Imports late what a command does not need: start-up is part of the service."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from redemption_server.settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+)
+
+EXIT_FAILED = 1
+EXIT_BAD_SETTINGS = 2
+
+main = typer.Typer(
+    name="redemption",
+    help="Records promotion redemptions, looks them up by code and redeems coupons.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+catalog_commands = typer.Typer(help="Maintains the catalog.", no_args_is_help=True)
+main.add_typer(catalog_commands, name="catalog")
+
+
+@main.command()
+def up(
+    *, demo: Annotated[bool, typer.Option("--demo", help="Load the demo catalog.")] = False
+) -> None:
+    """Run the gRPC server and the HTTP gateway in one process."""
+    settings = _start()
+
+    async def run(stopped: asyncio.Event) -> None:
+        from redemption_gateway.server import running_gateway
+
+        from redemption_server.app import DEMO_CATALOG, running_server
+
+        files = [*settings.catalog, *([DEMO_CATALOG] if demo else [])]
+        async with running_server(settings, files) as server:
+            target = f"ipv4:127.0.0.1:{server.port}"
+            async with running_gateway(_gateway_settings(settings, target)) as http_port:
+                _announce(settings, server.port, http_port, demo=demo)
+                await stopped.wait()
+
+    _serve(run)
+
+
+@main.command()
+def server() -> None:
+    """Run the gRPC server alone."""
+    settings = _start()
+
+    async def run(stopped: asyncio.Event) -> None:
+        from redemption_server.app import running_server
+
+        async with running_server(settings, settings.catalog):
+            await stopped.wait()
+
+    _serve(run)
+
+
+@main.command()
+def gateway() -> None:
+    """Run the HTTP gateway alone, in front of REDEMPTION_SERVER_TARGET."""
+    settings = _start()
+
+    async def run(stopped: asyncio.Event) -> None:
+        from redemption_gateway.server import running_gateway
+
+        async with running_gateway(_gateway_settings(settings, settings.server_target)):
+            await stopped.wait()
+
+    _serve(run)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database schema to this release."""
+    settings = _start()
+
+    async def run() -> None:
+        from redemption_server.storage.schema import SCHEMA_VERSION, migrate_url
+
+        await migrate_url(settings.database_url.get_secret_value())
+        typer.echo(f"schema is at {SCHEMA_VERSION}")
+
+    _run(run())
+
+
+@catalog_commands.command()
+def apply(files: Annotated[list[Path], typer.Argument(help="Catalog files, YAML.")]) -> None:
+    """Load catalog files straight into the database."""
+    settings = _start()
+
+    async def run() -> None:
+        from redemption_server.app import apply_catalog_files, open_prepared_database
+
+        async with open_prepared_database(settings) as database:
+            applied = await apply_catalog_files(database, files)
+        typer.echo(f"{applied} objects applied")
+
+    _run(run())
+
+
+@main.command()
+def check_config() -> None:
+    """Validate all settings and report every problem at once."""
+    problems = []
+    try:
+        load_settings()
+    except SettingsError as error:
+        problems.append(str(error))
+    problems += [f"{name}: is no setting" for name in unknown_variables()]
+    if problems:
+        _fail("\n".join(problems), EXIT_BAD_SETTINGS)
+    typer.echo("settings are fine")
+
+
+def _start() -> Settings:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        _fail(str(error), EXIT_BAD_SETTINGS)
+    from redemption_server.logs import configure_logs
+
+    configure_logs(settings)
+    for name in unknown_variables():
+        typer.echo(f"warning: {name} is no setting of this release", err=True)
+    return settings
+
+
+def _serve(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Runs until SIGTERM or SIGINT, then lets `run` drain; a second signal ends at once."""
+
+    async def until_signalled() -> None:
+        stopped = asyncio.Event()
+
+        def stop() -> None:
+            if stopped.is_set():
+                os._exit(EXIT_FAILED)
+            stopped.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        await run(stopped)
+
+    _run(until_signalled())
+
+
+def _run(main_coroutine: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+    from redemption_gateway.server import AddressTakenError
+
+    from redemption_server.app import StartError
+    from redemption_server.rpc.server import PortTakenError
+
+    try:
+        uvloop.run(main_coroutine)
+    except (StartError, PortTakenError, AddressTakenError) as error:
+        _fail(str(error), EXIT_FAILED)
+
+
+def _gateway_settings(settings: Settings, target: str) -> Any:
+    from redemption_gateway.settings import GatewaySettings
+
+    return GatewaySettings(
+        address=settings.http_address, server_target=target, time_zone=settings.time_zone
+    )
+
+
+def _fail(message: str, code: int) -> Any:
+    typer.echo(message, err=True)
+    sys.exit(code)
+
+
+def _announce(settings: Settings, grpc_port: int, http_port: int, *, demo: bool) -> None:
+    grpc = f"{settings.grpc_address.rpartition(':')[0]}:{grpc_port}"
+    http = f"{settings.http_address.rpartition(':')[0]}:{http_port}"
+    typer.echo(f"\nHTTP  http://{http}\ngRPC  {grpc}")
+    if demo:
+        from redemption_server.demo import demo_lines
+
+        typer.echo(demo_lines(grpc=grpc, http=http))
+    sys.stdout.flush()

@@ -1,0 +1,130 @@
+"""The work of one batch, from top to bottom: claim, resolve, lock, decide, write.
+
+The order matters on PostgreSQL and is one for the whole service: claims, the organisation's row,
+usage, the event sequence; within each by key. Looking a key up before claiming it, or locking
+before claiming, gives wrong answers there that SQLite hides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from redemption_server.rules import redeem_coupons, redeem_promotions
+from redemption_server.rules.commands import Command, IdSource, RedeemCoupons, RedeemPromotions
+from redemption_server.rules.facts import Facts, Operation, RequestKey
+from redemption_server.rules.outcomes import (
+    Granted,
+    Outcome,
+    RecordedCoupons,
+    RecordedTransaction,
+)
+from redemption_server.storage import claims, records
+from redemption_server.storage.facts import load_facts
+from redemption_server.storage.failures import MustRepeat
+from redemption_server.storage.records import EventKind
+from redemption_server.storage.usage import add_usage, lock_usage
+
+Plan = redeem_promotions.Plan | redeem_coupons.Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands to decide at one moment. Calling it is the work of one transaction."""
+
+    commands: Sequence[Command]
+    now: datetime
+    ids: IdSource
+
+    def __call__(self, connection: Connection) -> list[Outcome]:
+        """Decides all commands; returns their outcomes in the same order."""
+        outcomes: dict[int, Outcome] = {}
+        for org_id, positions in self._by_organization().items():
+            share = [self.commands[i] for i in positions]
+            decided = self._decide_organization(connection, org_id, share)
+            outcomes.update(zip(positions, decided, strict=True))
+        return [outcomes[i] for i in range(len(self.commands))]
+
+    def _by_organization(self) -> Mapping[int, list[int]]:
+        positions: dict[int, list[int]] = {}
+        for i, command in enumerate(self.commands):
+            positions.setdefault(command.caller.org_id, []).append(i)
+        return positions
+
+    def _decide_organization(
+        self, connection: Connection, org_id: int, commands: Sequence[Command]
+    ) -> list[Outcome]:
+        keys = sorted({command.key for command in commands})
+        claimed = claims.claim(connection, org_id, keys, self.now)
+
+        facts = load_facts(connection, org_id, commands)
+        taken = [key for key in keys if key not in claimed]
+        facts.recorded.update(_load_recorded(connection, facts, taken))
+
+        plans = [_prepare(command, facts) for command in commands]
+        counters = sorted({key for plan in plans for key in plan.counters()})
+        facts.usage = lock_usage(connection, org_id, counters)
+
+        outcomes = [self._decide(plan, facts) for plan in plans]
+
+        granted = [o for o in outcomes if isinstance(o, Granted)]
+        self._write(connection, org_id, granted)
+        used_keys = {grant.key for grant in granted}
+        claims.release(connection, org_id, sorted(claimed - used_keys))
+        return outcomes
+
+    def _decide(self, plan: Plan, facts: Facts) -> Outcome:
+        if isinstance(plan, redeem_promotions.Plan):
+            outcome = redeem_promotions.decide(plan, facts, self.now, self.ids)
+        else:
+            outcome = redeem_coupons.decide(plan, facts, self.now, self.ids)
+        if isinstance(outcome, Granted):
+            outcome.apply(facts)
+        return outcome
+
+    def _write(self, connection: Connection, org_id: int, granted: Sequence[Granted]) -> None:
+        transactions = [g.answer for g in granted if isinstance(g.answer, RecordedTransaction)]
+        answers = [(g.key, g.answer) for g in granted if isinstance(g.answer, RecordedCoupons)]
+        coupons = [(g.caller, g.key, coupon) for g in granted for coupon in g.coupons]
+        records.write_transactions(connection, org_id, transactions)
+        records.write_coupons(connection, org_id, coupons)
+        claims.keep_answers(connection, org_id, answers, self.now)
+        add_usage(connection, org_id, [change for g in granted for change in g.usage])
+        records.write_events(connection, org_id, _events(granted), self.now)
+
+
+def _load_recorded(
+    connection: Connection, facts: Facts, taken: Sequence[RequestKey]
+) -> dict[RequestKey, RecordedTransaction | RecordedCoupons]:
+    """What became of the keys that were taken already."""
+    org_id = facts.organization.id
+    identifiers = [k.key for k in taken if k.operation is Operation.REDEEM_PROMOTIONS]
+    requests = [k for k in taken if k.operation is not Operation.REDEEM_PROMOTIONS]
+    recorded: dict[RequestKey, RecordedTransaction | RecordedCoupons] = {
+        **records.load_transactions(connection, org_id, identifiers, facts.organization.region),
+        **claims.load_answers(connection, org_id, requests),
+    }
+    if len(recorded) < len(taken):
+        # The twin that held the key has just given it back: claim it in another run.
+        raise MustRepeat
+    return recorded
+
+
+def _prepare(command: Command, facts: Facts) -> Plan:
+    if isinstance(command, RedeemPromotions):
+        return redeem_promotions.prepare(command, facts)
+    assert isinstance(command, RedeemCoupons)
+    return redeem_coupons.prepare(command, facts)
+
+
+def _events(granted: Sequence[Granted]) -> list[tuple[EventKind, str]]:
+    events = []
+    for grant in granted:
+        if isinstance(grant.answer, RecordedTransaction):
+            events += [(EventKind.PROMOTION_REDEEMED, use.id) for use in grant.answer.uses]
+        for coupon in grant.coupons:
+            if coupon.result.redemption:
+                redemption_id = str(coupon.result.redemption.redemption_id)
+                events.append((EventKind.COUPON_REDEEMED, redemption_id))
+    return events

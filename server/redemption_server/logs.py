@@ -1,0 +1,32 @@
+"""Structured logs on standard error: readable on a console, JSON for machines."""
+
+import logging
+import sys
+
+import structlog
+
+from redemption_server.settings import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    """Sets the format and level of this process's logs."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if settings.log_format == "json":
+        processors += [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)

@@ -1,0 +1,94 @@
+"""What every call goes through, whichever door it came by.
+
+Authenticate, authorise, handle, map errors. Nothing but a response or a StatusError leaves it, and
+no exception text ever does.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import structlog
+from google.protobuf.message import Message
+from sqlalchemy.exc import SQLAlchemyError
+
+from redemption_server.access.authenticate import Access, Authenticator, Identity
+from redemption_server.rpc.status import StatusError, status_of
+from redemption_server.rules.reasons import Reason
+from redemption_server.rules.refusals import Refused
+from redemption_server.storage.database import unavailable
+from redemption_server.storage.failures import Failure, failure_of
+
+REQUEST_ID = "x-request-id"
+_WELL_FORMED_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+_log = structlog.get_logger(__name__)
+
+
+class Call(NamedTuple):
+    """The surroundings of a request: who sent it, and under which id it is logged."""
+
+    identity: Identity
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """An RPC: its full name, what a caller needs, and who handles it."""
+
+    name: str
+    access: Access
+    handle: Callable[[Any, Call], Awaitable[Message]]
+
+
+class Pipeline:
+    """Runs calls."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def run(
+        self,
+        method: Method,
+        request: Message,
+        metadata: Mapping[str, str],
+        timeout_seconds: float | None,
+    ) -> Message:
+        """The response to a request. Raises StatusError."""
+        request_id = request_id_of(metadata)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                identity = await self._authenticator.authenticate(metadata)
+                identity.require(method.access)
+                return await method.handle(request, Call(identity, request_id))
+        except Refused as refused:
+            raise StatusError(status_of(refused, request_id)) from refused
+        except TimeoutError as error:
+            raise StatusError(status_of(_deadline_exceeded(), request_id)) from error
+        except Exception as error:
+            raise StatusError(
+                status_of(_unexpected(error, method, request_id), request_id)
+            ) from error
+
+
+def _deadline_exceeded() -> Refused:
+    return Refused.because(
+        Reason.DEADLINE_EXCEEDED,
+        "The deadline passed; send the request again to learn its outcome",
+    )
+
+
+def request_id_of(metadata: Mapping[str, str]) -> str:
+    """The request id that came with a call if it is well-formed, else a new one: 32 hex digits."""
+    given = metadata.get(REQUEST_ID, "")
+    return given if _WELL_FORMED_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _unexpected(error: Exception, method: Method, request_id: str) -> Refused:
+    if isinstance(error, SQLAlchemyError | OSError) and failure_of(error) is Failure.UNAVAILABLE:
+        _log.error("database unavailable", rpc=method.name, request_id=request_id)
+        return unavailable()
+    _log.exception("call failed", rpc=method.name, request_id=request_id)
+    return Refused.because(Reason.INTERNAL, "An internal error occurred")

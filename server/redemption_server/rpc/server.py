@@ -1,0 +1,145 @@
+"""The gRPC listener: methods, health, reflection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from redemption.v1 import (
+    catalog_service_pb2,
+    coupon_redemption_service_pb2,
+    promotion_redemption_service_pb2,
+)
+
+from redemption_server.rpc.pipeline import Method, Pipeline
+from redemption_server.rpc.status import StatusError
+
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+STOP_GRACE_SECONDS = 30.0
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+
+SERVICES: tuple[str, ...] = tuple(
+    service.full_name
+    for file in (
+        promotion_redemption_service_pb2,
+        coupon_redemption_service_pb2,
+        catalog_service_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+
+
+class PortTakenError(Exception):
+    """The address cannot be listened on."""
+
+
+class GrpcServer:
+    """Serves methods over gRPC; make it inside the event loop that runs it."""
+
+    def __init__(self, pipeline: Pipeline, methods: Iterable[Method]) -> None:
+        self._server = grpc.aio.server(
+            options=[
+                # Two servers must never share a port without being told to.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+            ]
+        )
+        self._server.add_generic_rpc_handlers(_handlers(pipeline, methods))
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._add_reflection()
+
+    def _add_reflection(self) -> None:
+        names = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1]
+        servicer = reflection.aio.ReflectionServicer(service_names=names)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
+        # The same servicer under the name of v1: the messages are the same on the wire, and newer
+        # clients ask there first.
+        handler = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2_grpc.reflection__pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2_grpc.reflection__pb2.ServerReflectionResponse.SerializeToString,
+        )
+        self._server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(
+                    _REFLECTION_V1, {"ServerReflectionInfo": handler}
+                ),
+            )
+        )
+
+    async def start(self, address: str) -> int:
+        """Listens and serves; returns the port. Raises PortTakenError."""
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise PortTakenError(f"cannot listen on {address}: the port is taken") from error
+        await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self) -> None:
+        """Tells health checks first, then refuses new calls and finishes those under way."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.stop(STOP_GRACE_SECONDS)
+
+    async def _set_health(self, status: int) -> None:
+        for name in ("", *SERVICES):
+            await self._health.set(name, status)
+
+
+def _handlers(pipeline: Pipeline, methods: Iterable[Method]) -> tuple[grpc.GenericRpcHandler, ...]:
+    by_service: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+    for method in methods:
+        _, service, name = method.name.split("/")
+        descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
+        request_class = message_factory.GetMessageClass(descriptor.input_type)
+        by_service.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
+            _behaviour(pipeline, method),
+            request_deserializer=request_class.FromString,
+            response_serializer=_serialize,
+        )
+    return tuple(
+        grpc.method_handlers_generic_handler(service, handlers)
+        for service, handlers in by_service.items()
+    )
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _behaviour(
+    pipeline: Pipeline, method: Method
+) -> Callable[[Message, grpc.aio.ServicerContext[Any, Any]], Awaitable[Message]]:
+    async def handle(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+        metadata = {
+            key: value
+            for key, value in context.invocation_metadata() or ()
+            if isinstance(value, str)
+        }
+        try:
+            return await pipeline.run(method, request, metadata, context.time_remaining())
+        except StatusError as error:
+            await _abort(context, error)
+            raise
+        except asyncio.CancelledError:
+            # Only a call that was itself cancelled may end so; any other would never be answered.
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            await context.abort(grpc.StatusCode.INTERNAL, "An internal error occurred")
+            raise
+
+    return handle
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: StatusError) -> None:
+    code = next(c for c in grpc.StatusCode if c.value[0] == error.status.code)
+    trailers = (("grpc-status-details-bin", error.status.SerializeToString()),)
+    await context.abort(code, error.status.message, trailers)

@@ -1,0 +1,73 @@
+"""Loads coupons and their series."""
+
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import Connection, Row, select
+
+from redemption_server.rules.facts import Coupon, CouponSeries, DiscountType, Facts
+from redemption_server.storage.catalog_tables import CouponRow, CouponSeriesRow
+from redemption_server.storage.dialect import among, table_of
+from redemption_server.storage.instants import optional_from_ms
+
+_coupon = table_of(CouponRow)
+_series = table_of(CouponSeriesRow)
+
+
+def load(connection: Connection, facts: Facts, code_keys: Sequence[str]) -> None:
+    """Fills in the coupons with the codes, and their series."""
+    org_id = facts.organization.id
+    coupons = connection.execute(
+        select(_coupon).where(
+            _coupon.c.org_id == org_id, among(connection, _coupon.c.code_key, code_keys)
+        )
+    )
+    facts.coupons = {row.code_key: _coupon_of(row) for row in coupons}
+    series_ids = sorted({coupon.series_id for coupon in facts.coupons.values()})
+    if series_ids:
+        series = connection.execute(
+            select(_series).where(
+                _series.c.org_id == org_id, among(connection, _series.c.id, series_ids)
+            )
+        )
+        facts.series = {row.id: series_of(row) for row in series}
+
+
+def _coupon_of(row: Row[tuple[object, ...]]) -> Coupon:
+    return Coupon(
+        code_key=row.code_key,
+        series_id=row.series_id,
+        customer_id=row.customer_id,
+        issued_at=optional_from_ms(row.issued_at_ms),
+        valid_until=optional_from_ms(row.valid_until_ms),
+        validation_code=row.validation_code,
+        revoked=row.revoked,
+    )
+
+
+def series_of(row: Row[tuple[object, ...]]) -> CouponSeries:
+    """The series in a row of its table."""
+    return CouponSeries(
+        id=row.id,
+        discount_code=row.discount_code,
+        discount_type=DiscountType(row.discount_type),
+        discount_value=row.discount_value_micros,
+        discount_up_to=row.discount_up_to_micros,
+        valid_from=optional_from_ms(row.valid_from_ms),
+        valid_until=optional_from_ms(row.valid_until_ms),
+        any_user=row.any_user,
+        validation_required=row.validation_required,
+        transaction_number_required=row.transaction_number_required,
+        min_amount=row.min_amount_micros,
+        max_amount=row.max_amount_micros,
+        max_redemptions=row.max_redemptions,
+        max_redemptions_per_coupon=row.max_redemptions_per_coupon,
+        max_redemptions_per_customer=row.max_redemptions_per_customer,
+        same_customer_may_repeat=row.same_customer_may_repeat,
+        min_days_between_redemptions=row.min_days_between_redemptions,
+        redeemable_after_days=row.redeemable_after_days,
+        redeemable_days_of_week=frozenset(orjson.loads(row.redeemable_days_of_week)),
+        redeemable_days_of_month=frozenset(orjson.loads(row.redeemable_days_of_month)),
+        redeemable_hours=frozenset(orjson.loads(row.redeemable_hours)),
+        tills=frozenset(orjson.loads(row.tills)),
+    )

@@ -1,0 +1,82 @@
+"""Reads credentials and the organisations that they belong to."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redemption_server.storage.catalog_tables import (
+    CredentialOrganizationRow,
+    CredentialRow,
+    OrganizationRow,
+    TillRow,
+)
+from redemption_server.storage.dialect import table_of
+
+_organization = table_of(OrganizationRow)
+_till = table_of(TillRow)
+_credential = table_of(CredentialRow)
+_membership = table_of(CredentialOrganizationRow)
+
+
+class Membership(NamedTuple):
+    """What a credential may do in one organisation. `till_id` is None when it has no till."""
+
+    org_id: int
+    region: str
+    till_id: int | None
+    till_code: str
+    access_customer: str
+    access_default: bool
+    access_admin: bool
+
+
+class StoredCredential(NamedTuple):
+    """A credential with its active memberships."""
+
+    key: str
+    secret_hash: str
+    memberships: tuple[Membership, ...]
+
+
+async def load_credential(connection: AsyncConnection, key: str) -> StoredCredential | None:
+    """The credential with the key."""
+    secret_hash = (
+        await connection.execute(select(_credential.c.secret_hash).where(_credential.c.key == key))
+    ).scalar()
+    if secret_hash is None:
+        return None
+    statement = (
+        select(
+            _membership.c.org_id,
+            _organization.c.region,
+            _till.c.id,
+            _membership.c.till_code,
+            _membership.c.access_customer,
+            _membership.c.access_default,
+            _membership.c.access_admin,
+        )
+        .join(_organization, _organization.c.id == _membership.c.org_id)
+        .outerjoin(
+            _till,
+            (_till.c.org_id == _membership.c.org_id) & (_till.c.code == _membership.c.till_code),
+        )
+        .where(_membership.c.credential_key == key, _membership.c.active)
+        .order_by(_membership.c.org_id)
+    )
+    rows = await connection.execute(statement)
+    return StoredCredential(key, secret_hash, tuple(Membership(*row) for row in rows))
+
+
+async def load_secret_hashes(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, str]:
+    """The stored hashes of the keys that exist."""
+    statement = select(_credential).where(_credential.c.key.in_(keys))
+    return {row.key: row.secret_hash for row in await connection.execute(statement)}
+
+
+async def load_till_id(connection: AsyncConnection, org_id: int, code: str) -> int | None:
+    """Id of the organisation's till with the code."""
+    statement = select(_till.c.id).where(_till.c.org_id == org_id, _till.c.code == code)
+    till_id: int | None = (await connection.execute(statement)).scalar()
+    return till_id

@@ -1,0 +1,157 @@
+"""What differs between SQLite and PostgreSQL, and nothing else.
+
+Sets travel as one parameter (a JSON array on SQLite, typed arrays on PostgreSQL), so that the text
+of a statement never depends on how many rows it is about. Row-wise statements go to the driver as
+they are, which saves a fifth over building them anew.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql
+from sqlmodel import SQLModel
+
+Row = Sequence[Any]
+
+
+def is_sqlite(connection: Connection) -> bool:
+    """Whether the connection is to SQLite; otherwise it is to PostgreSQL."""
+    return connection.dialect.name == "sqlite"
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table behind a SQLModel class."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
+
+
+def among(
+    connection: Connection, column: Column[Any], values: Sequence[Any]
+) -> ColumnElement[bool]:
+    """`column` is one of `values`."""
+    if is_sqlite(connection):
+        each = func.json_each(_json(values)).table_valued("value")
+        return column.in_(select(each.c.value))
+    array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
+    return column == any_(array)
+
+
+def rows_table(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[Row]
+) -> tuple[FromClause, list[ColumnElement[Any]]]:
+    """`rows` as a table to join with: its columns, typed like `columns`, and their position."""
+    if is_sqlite(connection):
+        each = func.json_each(_json(rows)).table_valued("key", "value")
+        cells = [func.json_extract(each.c.value, f"$[{i}]") for i in range(len(columns))]
+        return each, [*cells, each.c.key]
+    arrays = [
+        bindparam(None, [row[i] for row in rows], type_=ARRAY(column.type), unique=True)
+        for i, column in enumerate(columns)
+    ]
+    names = [column.name for column in columns]
+    unnested = func.unnest(*arrays).table_valued(*names, with_ordinality="position")
+    derived = unnested.render_derived()
+    return derived, [derived.c[name] for name in (*names, "position")]
+
+
+def insert_rows(
+    connection: Connection, table: Table, rows: Sequence[Row], on_conflict: str = ""
+) -> None:
+    """Inserts rows whose cells are in the order of the table's columns.
+
+    `on_conflict` is the clause that follows, for instance `ON CONFLICT DO NOTHING`.
+    """
+    if not rows:
+        return
+    if is_sqlite(connection):
+        connection.exec_driver_sql(_values_insert(table, on_conflict), list(map(tuple, rows)))
+    else:
+        statement = _unnest_insert(table, on_conflict)
+        connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True))))
+
+
+def insert_returning(
+    connection: Connection, table: Table, rows: Sequence[Row], on_conflict: str, returning: str
+) -> list[Row]:
+    """`insert_rows`, returning columns of the rows that were inserted."""
+    clause = f"{on_conflict} RETURNING {returning}"
+    if is_sqlite(connection):
+        # The driver's executemany returns no rows, hence the rows as one JSON parameter.
+        result = connection.exec_driver_sql(_json_insert(table, clause), (_json(rows),))
+    else:
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        result = connection.exec_driver_sql(_unnest_insert(table, clause), columns)
+    return [tuple(row) for row in result]
+
+
+def delete_rows(connection: Connection, table: Table, keys: Sequence[Row]) -> None:
+    """Deletes rows by their primary keys."""
+    if not keys:
+        return
+    if is_sqlite(connection):
+        connection.exec_driver_sql(_values_delete(table), list(map(tuple, keys)))
+    else:
+        connection.exec_driver_sql(_unnest_delete(table), tuple(map(list, zip(*keys, strict=True))))
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _names(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
+
+
+@lru_cache
+def _values_insert(table: Table, clause: str) -> str:
+    cells = ", ".join("?" * len(table.columns))
+    return f"INSERT INTO {table.name} ({_names(table)}) VALUES ({cells}) {clause}"
+
+
+@lru_cache
+def _json_insert(table: Table, clause: str) -> str:
+    cells = ", ".join(f"json_extract(value, '$[{i}]')" for i in range(len(table.columns)))
+    # `WHERE true` keeps SQLite from reading ON CONFLICT as a join condition.
+    return (
+        f"INSERT INTO {table.name} ({_names(table)}) "
+        f"SELECT {cells} FROM json_each(?) WHERE true {clause}"
+    )
+
+
+@lru_cache
+def _unnest_insert(table: Table, clause: str) -> str:
+    source = f"SELECT * FROM unnest({_arrays(table.columns)})"
+    return f"INSERT INTO {table.name} ({_names(table)}) {source} {clause}"
+
+
+@lru_cache
+def _values_delete(table: Table) -> str:
+    matches = " AND ".join(f"{column.name} = ?" for column in table.primary_key)
+    return f"DELETE FROM {table.name} WHERE {matches}"
+
+
+@lru_cache
+def _unnest_delete(table: Table) -> str:
+    names = [column.name for column in table.primary_key]
+    matches = " AND ".join(f"{table.name}.{name} = keys.{name}" for name in names)
+    keys = f"unnest({_arrays(table.primary_key)}) AS keys({', '.join(names)})"
+    return f"DELETE FROM {table.name} USING {keys} WHERE {matches}"
+
+
+def _arrays(columns: Iterable[Column[Any]]) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return ", ".join(f"${i}::{c.type.compile(dialect)}[]" for i, c in enumerate(columns, 1))

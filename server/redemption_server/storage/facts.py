@@ -1,0 +1,118 @@
+"""Loads what a batch is judged by: catalog facts, with a few set-based statements per organisation.
+
+The organisation's row is taken first, shared: a catalog change takes it alone, so that facts hold
+still until the batch has committed.
+"""
+
+from collections.abc import Iterable, Sequence
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row, select
+
+from redemption_server.rules.commands import Command, PromotionUse, RedeemCoupons, RedeemPromotions
+from redemption_server.rules.facts import (
+    Customer,
+    CustomerIdentifier,
+    CustomerStatus,
+    Facts,
+    IdentifierKind,
+    Organization,
+)
+from redemption_server.storage import coupon_facts, promotion_facts
+from redemption_server.storage.catalog_tables import CustomerRow, OrganizationRow
+from redemption_server.storage.dialect import among, table_of
+
+_organization = table_of(OrganizationRow)
+_customer = table_of(CustomerRow)
+
+_IDENTIFIER_COLUMNS = {
+    IdentifierKind.ID: _customer.c.id,
+    IdentifierKind.MOBILE: _customer.c.mobile,
+    IdentifierKind.EMAIL: _customer.c.email_key,
+    IdentifierKind.EXTERNAL_ID: _customer.c.external_id,
+    IdentifierKind.CARD_NUMBER: _customer.c.card_number,
+    IdentifierKind.CARD_EXTERNAL_ID: _customer.c.card_external_id,
+}
+
+
+def load_facts(connection: Connection, org_id: int, commands: Sequence[Command]) -> Facts:
+    """The facts that the commands, all of one organisation, refer to; counters not yet."""
+    facts = Facts(hold_organization(connection, org_id))
+    facts.customers = load_customers(connection, org_id, _identifiers(commands))
+    uses = [use for command in commands for use in _promotion_uses(command)]
+    if uses:
+        customer_ids = {customer.id for customer in facts.customers.values()}
+        promotion_facts.load(connection, facts, uses, customer_ids)
+    code_keys = {
+        use.code_key for c in commands if isinstance(c, RedeemCoupons) for use in c.coupons
+    }
+    code_keys.discard("")
+    if code_keys:
+        coupon_facts.load(connection, facts, sorted(code_keys))
+    return facts
+
+
+def hold_organization(connection: Connection, org_id: int) -> Organization:
+    """The organisation, kept from changing until the transaction ends."""
+    row = connection.execute(
+        select(_organization).where(_organization.c.id == org_id).with_for_update(read=True)
+    ).one()
+    return organization_of(row)
+
+
+def organization_of(row: Row[tuple[object, ...]]) -> Organization:
+    """The organisation in a row of its table."""
+    return Organization(
+        id=row.id,
+        region=row.region,
+        zone=ZoneInfo(row.time_zone),
+        redemption_without_evaluation=row.redemption_without_evaluation,
+        check_earned_promotion_owner=row.check_earned_promotion_owner,
+    )
+
+
+def load_customers(
+    connection: Connection, org_id: int, identifiers: Iterable[CustomerIdentifier]
+) -> dict[CustomerIdentifier, Customer]:
+    """The known customers among the identifiers."""
+    by_kind: dict[IdentifierKind, set[str]] = {}
+    for kind, value in identifiers:
+        if value:
+            by_kind.setdefault(kind, set()).add(value)
+    customers: dict[CustomerIdentifier, Customer] = {}
+    for kind, values in by_kind.items():
+        column = _IDENTIFIER_COLUMNS[kind]
+        wanted = [int(value) for value in values] if kind is IdentifierKind.ID else list(values)
+        statement = select(_customer).where(
+            _customer.c.org_id == org_id, among(connection, column, sorted(wanted))
+        )
+        for row in connection.execute(statement):
+            value = str(getattr(row, column.name))
+            customers[CustomerIdentifier(kind, value)] = _customer_of(row)
+    return customers
+
+
+def _customer_of(row: Row[tuple[object, ...]]) -> Customer:
+    return Customer(
+        id=row.id,
+        mobile=row.mobile or "",
+        email=row.email or "",
+        external_id=row.external_id or "",
+        card_number=row.card_number or "",
+        card_external_id=row.card_external_id or "",
+        status=CustomerStatus(row.status),
+    )
+
+
+def _identifiers(commands: Sequence[Command]) -> Iterable[CustomerIdentifier]:
+    for command in commands:
+        named = command.coupons if isinstance(command, RedeemCoupons) else (command,)
+        for item in named:
+            if item.identifier:
+                yield item.identifier
+
+
+def _promotion_uses(command: Command) -> Iterable[PromotionUse]:
+    if isinstance(command, RedeemPromotions):
+        yield from command.line_items
+        yield from command.redemptions

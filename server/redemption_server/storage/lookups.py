@@ -1,0 +1,256 @@
+"""Looks promotion redemptions up by code. Every statement is bounded, whatever a code has seen."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, exists, func, literal_column, select, union_all
+
+from redemption_server.rules.facts import Organization, PromotionMode
+from redemption_server.storage.catalog_tables import (
+    OrganizationRow,
+    ProductRow,
+    PromotionCodeRow,
+    PromotionRow,
+)
+from redemption_server.storage.dialect import among, table_of
+from redemption_server.storage.facts import organization_of
+from redemption_server.storage.instants import from_ms
+from redemption_server.storage.record_tables import (
+    PromotionRedemptionRow,
+    PromotionTransactionRow,
+)
+
+_organization = table_of(OrganizationRow)
+_promotion = table_of(PromotionRow)
+_code = table_of(PromotionCodeRow)
+_product = table_of(ProductRow)
+_transaction = table_of(PromotionTransactionRow)
+_redemption = table_of(PromotionRedemptionRow)
+
+# The condition of the partial index, which planners want to see.
+_HAS_CODE = _redemption.c.code_id != literal_column("''")
+
+
+class FoundCode(NamedTuple):
+    """A code of the catalog whose promotion has the mode that was asked for."""
+
+    id: str
+    code_key: str
+    code: str
+    promotion_id: str
+    promotion_name: str
+    mode: PromotionMode
+
+
+class FoundRedemption(NamedTuple):
+    """A record with the catalog's present names. Amounts and quantities are micro-units."""
+
+    id: str
+    line_id: int | None
+    promotion_id: str
+    promotion_name: str
+    promotion_message_label: str | None
+    mode: PromotionMode
+    promo_code: str
+    earned_promotion_id: str
+    customer_id: int
+    transaction_date: datetime
+    transaction_identifier: str
+    transaction_number: str
+    transaction_amount: int
+    cart_evaluation_id: str
+    till_id: int | None
+    discount: int
+    redemption_count: int
+    line_amount: int | None
+    sku: str
+    product_id: int | None
+    discount_quantity: int
+    promotion_quantity: int
+    over_limit: bool
+    earned_by_other_customer: bool
+
+
+class CodeSummary(NamedTuple):
+    """The redemptions of a code, added up; `discount` is micro-units."""
+
+    code_id: str
+    promotion_id: str
+    promotion_name: str
+    promo_code: str
+    mode: PromotionMode
+    redemption_count: int
+    discount: int
+
+
+class LookupOrganization(NamedTuple):
+    """An organisation and the key that signs its page tokens."""
+
+    organization: Organization
+    page_token_key: bytes
+
+
+def load_organization(connection: Connection, org_id: int) -> LookupOrganization:
+    """The organisation, not kept from changing."""
+    row = connection.execute(select(_organization).where(_organization.c.id == org_id)).one()
+    return LookupOrganization(organization_of(row), row.page_token_key)
+
+
+def find_codes(
+    connection: Connection, org_id: int, code_keys: Sequence[str], mode: PromotionMode
+) -> list[FoundCode]:
+    """The codes among the keys whose promotion has the mode."""
+    statement = (
+        select(
+            _code.c.id,
+            _code.c.code_key,
+            _code.c.code,
+            _code.c.promotion_id,
+            _promotion.c.name,
+        )
+        .join(
+            _promotion,
+            (_promotion.c.org_id == org_id) & (_promotion.c.id == _code.c.promotion_id),
+        )
+        .where(
+            _code.c.org_id == org_id,
+            among(connection, _code.c.code_key, code_keys),
+            _promotion.c.mode == mode.value,
+        )
+    )
+    return [FoundCode(*row, mode) for row in connection.execute(statement)]
+
+
+def redeemed_code_ids(connection: Connection, org_id: int, codes: Sequence[FoundCode]) -> set[str]:
+    """Ids of those codes that were ever redeemed."""
+    if not codes:
+        return set()
+    redeemed = exists().where(
+        _redemption.c.org_id == org_id, _redemption.c.code_id == _code.c.id, _HAS_CODE
+    )
+    statement = select(_code.c.id).where(
+        _code.c.org_id == org_id,
+        among(connection, _code.c.id, [code.id for code in codes]),
+        redeemed,
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def find_redemptions(
+    connection: Connection, org_id: int, codes: Sequence[FoundCode], before: str, count: int
+) -> list[FoundRedemption]:
+    """The newest `count` records of the codes, by record id, those below `before` if it is set."""
+    if not codes:
+        return []
+    # One bounded walk down the index for each code, instead of sorting all that codes ever saw.
+    newest = [_newest(org_id, code.id, before, count).subquery() for code in codes]
+    ids = union_all(*(select(part.c.id) for part in newest)).subquery()
+    wanted = connection.execute(select(ids.c.id).order_by(ids.c.id.desc()).limit(count))
+    statement = _records(connection, org_id, list(wanted.scalars()))
+    spelled = {code.id: code.code for code in codes}
+    return [_found(row, spelled) for row in connection.execute(statement)]
+
+
+def summarize(
+    connection: Connection, org_id: int, codes: Sequence[FoundCode]
+) -> dict[str, CodeSummary]:
+    """For each code that was ever redeemed, by its id, its redemptions added up."""
+    if not codes:
+        return {}
+    statement = (
+        select(
+            _redemption.c.code_id,
+            func.sum(_redemption.c.redemption_count),
+            func.sum(_redemption.c.discount_micros),
+        )
+        .where(
+            _redemption.c.org_id == org_id,
+            among(connection, _redemption.c.code_id, [code.id for code in codes]),
+            _HAS_CODE,
+        )
+        .group_by(_redemption.c.code_id)
+    )
+    sums = {row[0]: row for row in connection.execute(statement)}
+    return {
+        code.id: CodeSummary(
+            code.id,
+            code.promotion_id,
+            code.promotion_name,
+            code.code,
+            code.mode,
+            int(sums[code.id][1]),
+            int(sums[code.id][2]),
+        )
+        for code in codes
+        if code.id in sums
+    }
+
+
+def _newest(org_id: int, code_id: str, before: str, count: int) -> Select[Any]:
+    statement = (
+        select(_redemption.c.id)
+        .where(_redemption.c.org_id == org_id, _redemption.c.code_id == code_id, _HAS_CODE)
+        .order_by(_redemption.c.id.desc())
+        .limit(count)
+    )
+    return statement.where(_redemption.c.id < before) if before else statement
+
+
+def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[Any]:
+    return (
+        select(
+            _redemption,
+            _transaction.c.transaction_identifier,
+            _transaction.c.transaction_number,
+            _transaction.c.transaction_at_ms,
+            _transaction.c.amount_micros.label("transaction_amount"),
+            _transaction.c.cart_evaluation_id,
+            _transaction.c.customer_id,
+            _transaction.c.till_id,
+            _promotion.c.name,
+            _promotion.c.message_label,
+            _promotion.c.mode,
+            _product.c.id.label("product_id"),
+        )
+        .join(
+            _transaction,
+            (_transaction.c.org_id == org_id) & (_transaction.c.id == _redemption.c.transaction_id),
+        )
+        .join(
+            _promotion,
+            (_promotion.c.org_id == org_id) & (_promotion.c.id == _redemption.c.promotion_id),
+        )
+        .outerjoin(_product, (_product.c.org_id == org_id) & (_product.c.sku == _redemption.c.sku))
+        .where(_redemption.c.org_id == org_id, among(connection, _redemption.c.id, ids))
+        .order_by(_redemption.c.id.desc())
+    )
+
+
+def _found(row: Row[Any], spelled: dict[str, str]) -> FoundRedemption:
+    return FoundRedemption(
+        id=row.id,
+        line_id=row.line_id,
+        promotion_id=row.promotion_id,
+        promotion_name=row.name,
+        promotion_message_label=row.message_label,
+        mode=PromotionMode(row.mode),
+        promo_code=spelled[row.code_id],
+        earned_promotion_id=row.earned_promotion_id,
+        customer_id=row.customer_id,
+        transaction_date=from_ms(row.transaction_at_ms),
+        transaction_identifier=row.transaction_identifier,
+        transaction_number=row.transaction_number,
+        transaction_amount=row.transaction_amount,
+        cart_evaluation_id=row.cart_evaluation_id,
+        till_id=row.till_id,
+        discount=row.discount_micros,
+        redemption_count=row.redemption_count,
+        line_amount=row.amount_micros,
+        sku=row.sku,
+        product_id=row.product_id,
+        discount_quantity=row.discount_quantity_micros,
+        promotion_quantity=row.promotion_quantity_micros,
+        over_limit=row.over_limit,
+        earned_by_other_customer=row.earned_by_other_customer,
+    )

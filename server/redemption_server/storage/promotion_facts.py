@@ -1,0 +1,158 @@
+"""Loads promotions, their codes and earned promotions."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Row, asc, desc, select
+
+from redemption_server.rules.commands import PromotionUse
+from redemption_server.rules.facts import (
+    EarnedPromotion,
+    EarnedPromotionStatus,
+    Facts,
+    Limit,
+    OverLimit,
+    Promotion,
+    PromotionCode,
+)
+from redemption_server.rules.normal import fold
+from redemption_server.rules.windows import Window
+from redemption_server.storage.catalog_tables import (
+    EarnedPromotionRow,
+    PromotionCodeRow,
+    PromotionRow,
+)
+from redemption_server.storage.dialect import among, rows_table, table_of
+from redemption_server.storage.instants import optional_from_ms
+
+_promotion = table_of(PromotionRow)
+_code = table_of(PromotionCodeRow)
+_earned = table_of(EarnedPromotionRow)
+
+
+def load(
+    connection: Connection, facts: Facts, uses: Sequence[PromotionUse], customer_ids: set[int]
+) -> None:
+    """Fills in what promotion uses refer to."""
+    org_id = facts.organization.id
+    promotion_ids = sorted({use.promotion_id for use in uses})
+    only_code_ids = _load_promotions(connection, facts, promotion_ids)
+    _load_codes(connection, facts, uses, only_code_ids)
+    # Only promotions that have codes can have one that is linked to the customer.
+    pairs = [
+        (promotion_id, customer_id)
+        for promotion_id in sorted(only_code_ids)
+        for customer_id in sorted(customer_ids)
+    ]
+    _load_linked_codes(connection, facts, pairs)
+    earned_ids = sorted({use.earned_promotion_id for use in uses if use.earned_promotion_id})
+    if earned_ids:
+        rows = connection.execute(
+            select(_earned).where(
+                _earned.c.org_id == org_id, among(connection, _earned.c.id, earned_ids)
+            )
+        )
+        facts.earned_promotions = {row.id: _earned_of(row) for row in rows}
+
+
+def _load_promotions(
+    connection: Connection, facts: Facts, promotion_ids: list[str]
+) -> dict[str, str | None]:
+    """Fills in the promotions; returns, for those with codes, the only code's id or None."""
+    org_id = facts.organization.id
+    codes = _code.alias()
+    # The two ends of an index tell whether there is no code, one or more, without counting what
+    # may be millions.
+    ends = [
+        select(codes.c.id)
+        .where(codes.c.org_id == org_id, codes.c.promotion_id == _promotion.c.id)
+        .order_by(direction(codes.c.customer_id), direction(codes.c.id))
+        .limit(1)
+        .correlate(_promotion)
+        .scalar_subquery()
+        for direction in (asc, desc)
+    ]
+    statement = select(
+        _promotion, ends[0].label("first_code_id"), ends[1].label("last_code_id")
+    ).where(_promotion.c.org_id == org_id, among(connection, _promotion.c.id, promotion_ids))
+    promotions, only_code_ids = {}, {}
+    for row in connection.execute(statement):
+        promotions[row.id] = promotion_of(row)
+        if row.first_code_id is not None:
+            only = row.first_code_id == row.last_code_id
+            only_code_ids[row.id] = row.first_code_id if only else None
+    facts.promotions = promotions
+    return only_code_ids
+
+
+def _load_codes(
+    connection: Connection,
+    facts: Facts,
+    uses: Sequence[PromotionUse],
+    only_code_ids: dict[str, str | None],
+) -> None:
+    org_id = facts.organization.id
+    keys = sorted({fold(use.promo_code) for use in uses if use.promo_code})
+    if keys:
+        rows = connection.execute(
+            select(_code).where(_code.c.org_id == org_id, among(connection, _code.c.code_key, keys))
+        )
+        facts.codes = {row.code_key: _code_of(row) for row in rows}
+    only = sorted(code_id for code_id in only_code_ids.values() if code_id)
+    if only:
+        rows = connection.execute(
+            select(_code).where(_code.c.org_id == org_id, among(connection, _code.c.id, only))
+        )
+        facts.only_codes = {row.promotion_id: _code_of(row) for row in rows}
+
+
+def _load_linked_codes(connection: Connection, facts: Facts, pairs: list[tuple[str, int]]) -> None:
+    if not pairs:
+        return
+    columns = [_code.c.promotion_id, _code.c.customer_id]
+    source, (promotion_id, customer_id, _) = rows_table(connection, columns, pairs)
+    statement = (
+        select(_code)
+        .select_from(source)
+        .join(
+            _code,
+            (_code.c.org_id == facts.organization.id)
+            & (_code.c.promotion_id == promotion_id)
+            & (_code.c.customer_id == customer_id),
+        )
+        .where(_code.c.active)
+    )
+    linked: dict[tuple[str, int], tuple[PromotionCode, ...]] = {}
+    for row in connection.execute(statement):
+        key = (row.promotion_id, row.customer_id)
+        linked[key] = (*linked.get(key, ()), _code_of(row))
+    facts.linked_codes = linked
+
+
+def promotion_of(row: Row[tuple[object, ...]]) -> Promotion:
+    """The promotion in a row of its table."""
+    return Promotion(
+        id=row.id,
+        active=row.active,
+        starts_at=optional_from_ms(row.starts_at_ms),
+        ends_at=optional_from_ms(row.ends_at_ms),
+        over_limit=OverLimit(row.over_limit),
+        total=_limit(row.total_limit, row.total_window),
+        per_customer=_limit(row.customer_limit, row.customer_window),
+        per_code=_limit(row.code_limit),
+        per_transaction=_limit(row.transaction_limit),
+        discount_total=_limit(row.discount_limit_micros, row.discount_window),
+    )
+
+
+def _limit(limit: int | None, window: str = Window.NONE) -> Limit | None:
+    return None if limit is None else Limit(limit, Window(window))
+
+
+def _code_of(row: Row[tuple[object, ...]]) -> PromotionCode:
+    return PromotionCode(row.id, row.code, row.promotion_id, row.customer_id, row.active)
+
+
+def _earned_of(row: Row[tuple[object, ...]]) -> EarnedPromotion:
+    return EarnedPromotion(
+        row.id, row.promotion_id, row.customer_id, EarnedPromotionStatus(row.status)
+    )

@@ -1,0 +1,65 @@
+"""SQLite connections: durable commits, immediate write transactions, readers that cannot write."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+
+_BUSY_TIMEOUT_MS = 5_000
+_PAGE_CACHE_KIB = 65_536
+
+
+def writer_engine(url: str) -> Engine:
+    """An engine for the one writer; creates the file and its folder."""
+    file = make_url(url)
+    assert file.database
+    Path(file.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        file.set(drivername="sqlite"),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        _configure(connection)
+        # FULL: a commit is in the file, through fsync, before it is answered.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred BEGIN that turns into a write later fails at once with SQLITE_BUSY_SNAPSHOT,
+        # whatever the busy timeout.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader_engine(url: str, size: int) -> AsyncEngine:
+    """An engine for `size` readers."""
+    engine = create_async_engine(
+        url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    return engine
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    # The driver must not begin transactions of its own.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA temp_store = MEMORY")

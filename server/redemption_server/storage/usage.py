@@ -1,0 +1,63 @@
+"""Counters of limits: locked in the order of their keys, changed by addition under a constraint."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, and_, select
+
+from redemption_server.rules.facts import Count, CounterKey, Scope
+from redemption_server.rules.outcomes import UsageChange
+from redemption_server.storage.dialect import insert_rows, is_sqlite, rows_table, table_of
+from redemption_server.storage.instants import optional_from_ms, to_ms
+from redemption_server.storage.record_tables import UsageRow
+
+_usage = table_of(UsageRow)
+_KEY = (_usage.c.scope, _usage.c.subject, _usage.c.member, _usage.c.window_start)
+_ADD = (
+    "ON CONFLICT (org_id, scope, subject, member, window_start) DO UPDATE SET "
+    "used = usage.used + excluded.used, use_limit = excluded.use_limit, "
+    "last_at_ms = excluded.last_at_ms"
+)
+
+
+def lock_usage(
+    connection: Connection, org_id: int, keys: Sequence[CounterKey]
+) -> dict[CounterKey, Count]:
+    """Locks counters, given in sorted order, and returns all of them, the unused ones as zero.
+
+    On PostgreSQL missing rows are inserted first, so that an unused counter can be locked too. On
+    SQLite the writer's transaction is the lock.
+    """
+    counts = {key: Count() for key in keys}
+    if not keys:
+        return counts
+    if not is_sqlite(connection):
+        zeros = [(org_id, *key, 0, None, None) for key in keys]
+        insert_rows(connection, _usage, zeros, "ON CONFLICT DO NOTHING")
+    source, (*cells, position) = rows_table(connection, _KEY, keys)
+    matches = [column == cell for column, cell in zip(_KEY, cells, strict=True)]
+    statement = (
+        select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
+        .select_from(source)
+        .join(_usage, and_(_usage.c.org_id == org_id, *matches))
+        # By position, not by key: collations sort text differently from the inserts above.
+        .order_by(position)
+        .with_for_update(of=_usage)
+    )
+    for scope, subject, member, window_start, used, last_at_ms in connection.execute(statement):
+        key = CounterKey(Scope(scope), subject, member, window_start)
+        counts[key] = Count(used, optional_from_ms(last_at_ms))
+    return counts
+
+
+def add_usage(connection: Connection, org_id: int, changes: Iterable[UsageChange]) -> None:
+    """Adds what a batch was granted, one row per counter."""
+    summed: dict[CounterKey, UsageChange] = {}
+    for change in changes:
+        before = summed.get(change.key)
+        amount = change.amount + (before.amount if before else 0)
+        summed[change.key] = change._replace(amount=amount)
+    rows = [
+        (org_id, *key, change.amount, change.limit, to_ms(change.at))
+        for key, change in sorted(summed.items())
+    ]
+    insert_rows(connection, _usage, rows, _ADD)
