@@ -9,7 +9,10 @@ from redemption_server.settings import Settings
 
 
 def configure_logs(settings: Settings) -> None:
-    """Sets the format and level of this process's logs."""
+    """Sets the format and level of this process's logs.
+
+    Tracebacks are plain ones: those that show local variables would show secrets.
+    """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -18,11 +21,15 @@ def configure_logs(settings: Settings) -> None:
     ]
     if settings.log_format == "json":
         processors += [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        )
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),

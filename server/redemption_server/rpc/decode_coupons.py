@@ -103,4 +103,4 @@ def _content(coupons: tuple[CouponUse, ...], *, atomic: bool) -> bytes:
         ]
         for use in coupons
     ]
-    return hashlib.sha256(orjson.dumps([atomic, meaning])).digest()
+    return hashlib.sha256(orjson.dumps([atomic, meaning], default=list)).digest()

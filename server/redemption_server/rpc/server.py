@@ -9,7 +9,6 @@ import grpc.aio
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from redemption.v1 import (
     catalog_service_pb2,
     coupon_redemption_service_pb2,
@@ -17,11 +16,11 @@ from redemption.v1 import (
 )
 
 from redemption_server.rpc.pipeline import Method, Pipeline
+from redemption_server.rpc.reflection import add_reflection
 from redemption_server.rpc.status import StatusError
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 STOP_GRACE_SECONDS = 30.0
-_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 SERVICES: tuple[str, ...] = tuple(
     service.full_name
@@ -52,26 +51,7 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(_handlers(pipeline, methods))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._add_reflection()
-
-    def _add_reflection(self) -> None:
-        names = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1]
-        servicer = reflection.aio.ReflectionServicer(service_names=names)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
-        # The same servicer under the name of v1: the messages are the same on the wire, and newer
-        # clients ask there first.
-        handler = grpc.stream_stream_rpc_method_handler(
-            servicer.ServerReflectionInfo,
-            request_deserializer=reflection_pb2_grpc.reflection__pb2.ServerReflectionRequest.FromString,
-            response_serializer=reflection_pb2_grpc.reflection__pb2.ServerReflectionResponse.SerializeToString,
-        )
-        self._server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler(
-                    _REFLECTION_V1, {"ServerReflectionInfo": handler}
-                ),
-            )
-        )
+        add_reflection(self._server, (*SERVICES, health.SERVICE_NAME))
 
     async def start(self, address: str) -> int:
         """Listens and serves; returns the port. Raises PortTakenError."""

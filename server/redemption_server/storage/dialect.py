@@ -109,7 +109,8 @@ def delete_rows(connection: Connection, table: Table, keys: Sequence[Row]) -> No
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    # Named tuples, which rows often are, count as foreign types.
+    return orjson.dumps(value, default=list).decode()
 
 
 def _names(table: Table) -> str:

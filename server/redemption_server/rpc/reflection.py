@@ -1,0 +1,43 @@
+"""Server reflection under both of its names.
+
+The package serves `grpc.reflection.v1alpha` only; newer clients ask `grpc.reflection.v1` first. The
+two differ in nothing but the name, so that one servicer answers for both, and the descriptor of v1
+is made from that of v1alpha.
+"""
+
+from collections.abc import Sequence
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+_V1ALPHA = "grpc.reflection.v1alpha"
+_V1 = "grpc.reflection.v1"
+_SERVICE_V1 = f"{_V1}.ServerReflection"
+
+
+def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
+    """Lets clients list and describe the services, and reflection itself."""
+    _add_v1_descriptor()
+    names = [*services, reflection.SERVICE_NAME, _SERVICE_V1]
+    servicer = reflection.aio.ReflectionServicer(service_names=names)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+    method = descriptor_pool.Default().FindMethodByName(f"{_SERVICE_V1}.ServerReflectionInfo")
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    generic = grpc.method_handlers_generic_handler(_SERVICE_V1, {method.name: handler})
+    server.add_generic_rpc_handlers((generic,))
+
+
+def _add_v1_descriptor() -> None:
+    file = descriptor_pb2.FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(file)
+    text = text_format.MessageToString(file)
+    text = text.replace(_V1ALPHA, _V1).replace("/v1alpha/", "/v1/")
+    renamed = text_format.Parse(text, descriptor_pb2.FileDescriptorProto())
+    # Adding the same file again, as the next server in this process does, changes nothing.
+    descriptor_pool.Default().AddSerializedFile(renamed.SerializeToString())
