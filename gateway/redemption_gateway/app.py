@@ -201,10 +201,10 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
 async def _send(send: Send, answer: HttpAnswer, request_id: str) -> None:
     body = orjson.dumps(answer.body)
     headers = [
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"x-cap-requestid", request_id.encode()),
-        *((k.lower().encode(), v.encode("latin-1")) for k, v in answer.headers.items()),
+        (b"Content-Type", b"application/json; charset=utf-8"),
+        (b"Content-Length", str(len(body)).encode()),
+        (b"X-Cap-RequestID", request_id.encode()),
+        *((k.encode(), v.encode("latin-1")) for k, v in answer.headers.items()),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -20,6 +20,7 @@ from redemption_server.rpc.coupon_redemption_service import CouponRedemptionServ
 from redemption_server.rpc.pipeline import Pipeline
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
 from redemption_server.rpc.server import GrpcServer
+from redemption_server.rules.commands import Clock
 from redemption_server.rules.refusals import Refused
 from redemption_server.settings import Settings
 from redemption_server.storage.database import Database, open_database
@@ -94,7 +95,7 @@ def _file_path(sentence: str) -> str:
 
 @asynccontextmanager
 async def running_server(
-    settings: Settings, catalog_files: Sequence[Path]
+    settings: Settings, catalog_files: Sequence[Path], clock: Clock = system_clock
 ) -> AsyncIterator[RunningServer]:
     """A gRPC server that answers until the block is left, then drains.
 
@@ -107,14 +108,14 @@ async def running_server(
         writers = 1 if database.mixes_organizations else _POSTGRES_WRITERS
         queue = CommitQueue(
             database,
-            system_clock,
+            clock,
             ids,
             writers=writers,
             waiting_max=settings.waiting_calls_max,
         )
         authenticator = Authenticator(database)
         services = (
-            PromotionRedemptionService(queue, database, system_clock),
+            PromotionRedemptionService(queue, database, clock),
             CouponRedemptionService(queue, ids),
             CatalogService(database, authenticator),
         )

@@ -1,0 +1,1 @@
+"""What tests share: databases, a running service, builders of commands. No mocks; a fake clock only."""
