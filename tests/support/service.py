@@ -14,6 +14,7 @@ import httpx
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
+from pydantic import SecretStr
 from redemption.v1 import (
     catalog_service_pb2_grpc,
     coupon_redemption_service_pb2_grpc,
@@ -50,15 +51,15 @@ class Service:
 
     @property
     def promotions(self) -> Any:
-        return promotion_redemption_service_pb2_grpc.PromotionRedemptionServiceStub(self.channel)
+        return promotion_redemption_service_pb2_grpc.PromotionRedemptionServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
     @property
     def coupons(self) -> Any:
-        return coupon_redemption_service_pb2_grpc.CouponRedemptionServiceStub(self.channel)
+        return coupon_redemption_service_pb2_grpc.CouponRedemptionServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
     @property
     def catalog(self) -> Any:
-        return catalog_service_pb2_grpc.CatalogServiceStub(self.channel)
+        return catalog_service_pb2_grpc.CatalogServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """Posts JSON; `body` is a value, or bytes that are sent as they are."""
@@ -78,7 +79,7 @@ async def run_service(
     secret: str = catalogs.SECRET,
 ) -> AsyncIterator[Service]:
     settings = Settings(
-        database_url=database_url,
+        database_url=SecretStr(database_url),
         grpc_address="127.0.0.1:0",
         http_address="127.0.0.1:0",
         time_zone=time_zone,
