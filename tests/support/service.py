@@ -77,6 +77,7 @@ async def run_service(
     time_zone: str = "UTC",
     key: str = catalogs.KEY,
     secret: str = catalogs.SECRET,
+    deadline_seconds: float = 10.0,
 ) -> AsyncIterator[Service]:
     settings = Settings(
         database_url=SecretStr(database_url),
@@ -85,7 +86,9 @@ async def run_service(
         time_zone=time_zone,
     )
     async with running_server(settings, catalog_files, clock) as server:
-        gateway = GatewaySettings("127.0.0.1:0", f"ipv4:127.0.0.1:{server.port}", time_zone)
+        gateway = GatewaySettings(
+            "127.0.0.1:0", f"ipv4:127.0.0.1:{server.port}", time_zone, deadline_seconds
+        )
         async with running_gateway(gateway) as http_port:
             authorization = basic(key, secret)
             client = httpx.AsyncClient(

@@ -6,6 +6,7 @@ is made from that of v1alpha.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -21,7 +22,7 @@ def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     """Lets clients list and describe the services, and reflection itself."""
     _add_v1_descriptor()
     names = [*services, reflection.SERVICE_NAME, _SERVICE_V1]
-    servicer = reflection.aio.ReflectionServicer(service_names=names)
+    servicer = reflection.aio.ReflectionServicer(service_names=names, pool=_Pool())
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     method = descriptor_pool.Default().FindMethodByName(f"{_SERVICE_V1}.ServerReflectionInfo")
     handler = grpc.stream_stream_rpc_method_handler(
@@ -31,6 +32,26 @@ def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     )
     generic = grpc.method_handlers_generic_handler(_SERVICE_V1, {method.name: handler})
     server.add_generic_rpc_handlers((generic,))
+
+
+class _Pool:
+    """The default pool, which also finds the file of a method.
+
+    protobuf's own does not know methods as symbols, so that `grpcurl describe` of an RPC would fail.
+    """
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802 — protobuf's name
+        """The file that declares a symbol. Raises KeyError."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindMethodByName(symbol).containing_service.file
 
 
 def _add_v1_descriptor() -> None:

@@ -1,0 +1,170 @@
+"""Who may call what, over the wire."""
+
+import base64
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from redemption.v1 import catalog_pb2, catalog_service_pb2
+from redemption.v1.promotion_redemption_pb2 import PROMOTION_MODE_DISCOUNT
+from redemption.v1.promotion_redemption_service_pb2 import ListPromotionRedemptionsRequest
+from redemption_server.access import secrets
+
+from tests.support import catalogs
+from tests.support.load import redeem_request
+from tests.support.service import Service, basic, error_info, run_service, status_of
+
+LIST = ListPromotionRedemptionsRequest(codes=["A"], mode=PROMOTION_MODE_DISCOUNT)
+READER = {
+    "key": "reader",
+    "secret": "r",
+    "access": {"customer": "read", "default": False, "admin": False},
+}
+SHARED = {"key": "shared", "secret": "s", "access": {"customer": "write", "default": True}}
+
+
+@pytest.fixture
+async def two_organizations(sqlite_url: str, tmp_path: Path) -> Any:
+    first = catalogs.organization(
+        promotions=[catalogs.promotion()],
+        credentials=[catalogs.CREDENTIAL, READER, {**SHARED, "till": "till-2"}],
+    )
+    second = catalogs.organization(
+        id=catalogs.OTHER_ORG,
+        promotions=[catalogs.promotion()],
+        credentials=[SHARED, {**READER, "key": "gone", "active": False}],
+    )
+    async with run_service(sqlite_url, catalogs.write(tmp_path, first, second)) as service:
+        yield service
+
+
+async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code(), error_info(status_of(caught.value)).reason
+
+
+@pytest.mark.provokes("UNAUTHENTICATED")
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param(basic(secret="wrong"), id="wrong secret"),
+        pytest.param(basic(key="nobody"), id="unknown key"),
+        pytest.param("Basic %%%", id="not base64"),
+        pytest.param("Basic " + base64.b64encode(b"no colon").decode(), id="no colon"),
+        pytest.param("Basic " + base64.b64encode(b"\xff\xfe:x").decode(), id="not text"),
+        pytest.param("Digest abc", id="another scheme"),
+        pytest.param(basic("gone", "r"), id="inactive"),
+    ],
+)
+async def test_a_caller_without_a_good_credential_is_refused(
+    two_organizations: Service, authorization: str | None
+) -> None:
+    metadata = () if authorization is None else (("authorization", authorization),)
+    call = two_organizations.promotions.ListPromotionRedemptions(LIST, metadata=metadata)
+    assert await refusal(call) == (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
+
+
+@pytest.mark.provokes("PERMISSION_DENIED")
+async def test_each_rpc_needs_its_access_group(two_organizations: Service) -> None:
+    service, metadata = two_organizations, (("authorization", basic("reader", "r")),)
+    catalog = catalog_pb2.Catalog(organizations=[catalog_pb2.Organization(id=catalogs.ORG)])
+    calls = [
+        service.promotions.RedeemPromotions(redeem_request("t"), metadata=metadata),
+        service.promotions.ListPromotionRedemptions(LIST, metadata=metadata),
+        service.catalog.ApplyCatalog(
+            catalog_service_pb2.ApplyCatalogRequest(catalog=catalog), metadata=metadata
+        ),
+    ]
+    for call in calls:
+        assert await refusal(call) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+
+
+async def test_a_credential_of_one_organization_needs_no_header(service: Service) -> None:
+    answer = await service.promotions.RedeemPromotions(
+        redeem_request("t"), metadata=service.metadata
+    )
+    assert answer.org_id == catalogs.ORG
+
+
+@pytest.mark.parametrize("org_id", [catalogs.ORG, catalogs.OTHER_ORG])
+async def test_a_credential_of_several_organizations_chooses_by_header(
+    two_organizations: Service, org_id: int
+) -> None:
+    metadata = (
+        ("authorization", basic("shared", "s")),
+        ("x-cap-api-auth-org-id", str(org_id)),
+    )
+    answer = await two_organizations.promotions.RedeemPromotions(
+        redeem_request("t"), metadata=metadata
+    )
+    assert answer.org_id == org_id
+    assert not answer.replayed
+
+
+@pytest.mark.provokes("FIELD_INVALID", "PERMISSION_DENIED")
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        pytest.param((), "FIELD_INVALID", id="no choice"),
+        pytest.param((("x-cap-api-auth-org-id", "abc"),), "FIELD_INVALID", id="not a number"),
+        pytest.param((("x-cap-api-auth-org-id", "999"),), "PERMISSION_DENIED", id="foreign"),
+        pytest.param(
+            (("x-cap-api-auth-org-id", "100"), ("x-cap-api-attribution-till-code", "nowhere")),
+            "FIELD_INVALID",
+            id="unknown till",
+        ),
+    ],
+)
+async def test_bad_headers_are_refused(
+    two_organizations: Service, headers: tuple[tuple[str, str], ...], reason: str
+) -> None:
+    metadata = (("authorization", basic("shared", "s")), *headers)
+    call = two_organizations.promotions.ListPromotionRedemptions(LIST, metadata=metadata)
+    assert (await refusal(call))[1] == reason
+
+
+@pytest.mark.parametrize(
+    ("headers", "till"),
+    [
+        pytest.param((), catalogs.TILL, id="the credential's"),
+        pytest.param(
+            (("x-cap-api-attribution-till-code", "till-2"),), catalogs.TILL + 1, id="another"
+        ),
+    ],
+)
+async def test_the_till_comes_from_credential_or_header(
+    service: Service, headers: tuple[tuple[str, str], ...], till: int
+) -> None:
+    await service.promotions.RedeemPromotions(
+        redeem_request("t"), metadata=(*service.metadata, *headers)
+    )
+    with sqlite3.connect(service.database_file) as connection:
+        assert connection.execute("SELECT till_id FROM promotion_transaction").fetchall() == [
+            (till,)
+        ]
+
+
+async def test_the_expensive_hash_is_paid_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified = []
+    verify = secrets.verify
+
+    async def counting(encoded: str | None, secret: str) -> bool:
+        verified.append(encoded)
+        return await verify(encoded, secret)
+
+    monkeypatch.setattr(secrets, "verify", counting)
+    for number in range(20):
+        await service.promotions.RedeemPromotions(
+            redeem_request(f"t{number}"), metadata=service.metadata
+        )
+    assert len(verified) == 1
+    assert verified[0] is not None
+    assert verified[0].startswith("$argon2id$")

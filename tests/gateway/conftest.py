@@ -1,0 +1,28 @@
+"""A service that the tests of one module share: most of them change nothing in it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.gateway.door import write_catalog
+from tests.support.databases import Databases
+from tests.support.service import Service, run_service
+
+
+@pytest.fixture(scope="module")
+def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_catalog(tmp_path_factory.mktemp("catalog"))
+
+
+@pytest.fixture(scope="module")
+def shared_url(databases: Databases) -> str:
+    return databases.sqlite()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(shared_url: str, catalog_file: Path) -> AsyncIterator[Service]:
+    """Both doors over the catalog of `door.organizations`."""
+    async with run_service(shared_url, catalog_file) as service:
+        yield service

@@ -1,0 +1,107 @@
+"""The real grpcurl, as an engineer would use it."""
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pool
+from redemption_server.rpc.server import SERVICES
+
+from tests.support.service import Service
+
+GRPCURL = shutil.which("grpcurl") or shutil.which(
+    "grpcurl", path=str(Path(os.environ.get("GOPATH", Path.home() / "go")) / "bin")
+)
+IN_CI = os.environ.get("CI") == "true"
+
+pytestmark = pytest.mark.skipif(
+    GRPCURL is None and not IN_CI,
+    reason="grpcurl is missing: go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest",
+)
+
+DECIMAL_ONE = {"value": "1"}
+USE = {
+    "promotion_id": "6914232679e37261fe5d4ef3",
+    "promo_code": "uq38t",
+    "redemption_count": 1,
+    "discount": {"value": "100"},
+    "discount_applied_on_quantity": DECIMAL_ONE,
+    "promotion_applied_on_quantity": DECIMAL_ONE,
+}
+REDEEM = {
+    "customer_id": 566881933,
+    "transaction_identifier": "txn-1",
+    "transaction_number": "bill-1",
+    "transaction_date": "2025-04-01T15:31:48Z",
+    "amount": {"value": "1000"},
+    "redemptions": [USE],
+}
+CALLS = {
+    "PromotionRedemptionService/RedeemPromotions": (REDEEM, "transaction_identifier"),
+    "PromotionRedemptionService/ListPromotionRedemptions": (
+        {"codes": ["UQ38T"], "mode": "PROMOTION_MODE_DISCOUNT", "include_redemptions": True},
+        "missing_codes",
+    ),
+    "CouponRedemptionService/RedeemCoupons": (
+        {"coupons": [{"code": "UZHYF", "customer": {"mobile": "9999988886"}}]},
+        "results",
+    ),
+    "CatalogService/ApplyCatalog": (
+        {"catalog": {"organizations": [{"id": 100737, "redemption_without_evaluation": True}]}},
+        "objects_applied",
+    ),
+}
+
+
+async def grpcurl(*arguments: str) -> str:
+    """What grpcurl prints; it must succeed."""
+    assert GRPCURL is not None, "CI must install grpcurl"
+    process = await asyncio.create_subprocess_exec(
+        GRPCURL, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
+
+
+async def test_grpcurl_lists_and_describes_everything(demo_service: Service) -> None:
+    address = f"127.0.0.1:{demo_service.grpc_port}"
+    listed = await grpcurl("-plaintext", address, "list")
+    assert set(SERVICES) < set(listed.split())
+    described = await grpcurl("-plaintext", address, "describe")
+    for service in SERVICES:
+        assert f"{service} is a service" in described
+        methods = await grpcurl("-plaintext", address, "list", service)
+        for method in methods.split():
+            assert "is a method" in await grpcurl("-plaintext", address, "describe", method)
+
+
+def test_every_rpc_is_called() -> None:
+    pool = descriptor_pool.Default()
+    methods = {
+        f"{service.rpartition('.')[2]}/{method.name}"
+        for service in SERVICES
+        for method in pool.FindServiceByName(service).methods
+    }
+    assert methods == set(CALLS)
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_grpcurl_calls_the_rpc(demo_service: Service, method: str) -> None:
+    request, expected = CALLS[method]
+    credential = base64.b64encode(b"demo:demo").decode()
+    output = await grpcurl(
+        "-plaintext",
+        "-H",
+        f"authorization: Basic {credential}",
+        "-d",
+        json.dumps(request),
+        f"127.0.0.1:{demo_service.grpc_port}",
+        f"redemption.v1.{method}",
+    )
+    assert expected in json.loads(output)

@@ -1,0 +1,180 @@
+"""What `transact` promises, on each engine."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from redemption_server.rules.reasons import Reason
+from redemption_server.rules.refusals import Refused
+from redemption_server.storage import schema
+from redemption_server.storage.database import ATTEMPTS_MAX, Database, open_database
+from redemption_server.storage.failures import MustRepeat
+from sqlalchemy import Connection, text
+
+ADD = text("INSERT INTO event_sequence (org_id, last) VALUES (1, 1)")
+COUNT = text("SELECT count(*) FROM event_sequence")
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        return int((await connection.execute(COUNT)).scalar_one())
+
+
+async def test_work_that_must_repeat_runs_again_from_the_start(database_url: str) -> None:
+    database = open_database(database_url)
+    attempts = []
+
+    def work(connection: Connection) -> str:
+        connection.execute(ADD)
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise MustRepeat
+        return "done"
+
+    assert await database.transact(work) == "done"
+    assert len(attempts) == 3
+    assert await count(database) == 1
+    await database.close()
+
+
+@pytest.mark.provokes("CONTENTION")
+async def test_repeats_are_bounded_and_leave_nothing(database_url: str) -> None:
+    database = open_database(database_url)
+    attempts = []
+
+    def work(connection: Connection) -> None:
+        connection.execute(ADD)
+        attempts.append(1)
+        raise MustRepeat
+
+    with pytest.raises(Refused) as refused:
+        await database.transact(work)
+    assert refused.value.reason is Reason.CONTENTION
+    assert len(attempts) == ATTEMPTS_MAX
+    assert await count(database) == 0
+    await database.close()
+
+
+async def test_an_error_of_ours_is_not_repeated(database_url: str) -> None:
+    database = open_database(database_url)
+    attempts = []
+
+    def work(connection: Connection) -> None:
+        connection.execute(ADD)
+        attempts.append(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await database.transact(work)
+    assert len(attempts) == 1
+    assert await count(database) == 0
+    await database.close()
+
+
+async def test_a_lost_race_for_a_unique_key_is_repeated(database_url: str) -> None:
+    database = open_database(database_url)
+    attempts = []
+
+    def work(connection: Connection) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            connection.execute(ADD)
+            connection.execute(ADD)
+
+    await database.transact(work)
+    assert len(attempts) == 2
+    assert await count(database) == 0
+    await database.close()
+
+
+async def test_a_committed_write_is_in_the_file_through_fsync(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+    pragmas = await database.transact(
+        lambda connection: [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("synchronous", "journal_mode")
+        ]
+    )
+    full = 2
+    assert pragmas == [full, "wal"]
+    await database.close()
+
+
+async def test_a_reader_cannot_write(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+    async with database.read() as connection:
+        with pytest.raises(Exception, match="readonly"):
+            await connection.execute(ADD)
+    await database.close()
+
+
+@pytest.mark.provokes("UNAVAILABLE")
+async def test_a_read_only_file_is_a_clear_refusal(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+
+    def work(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.execute(ADD)
+
+    with pytest.raises(Refused) as refused:
+        await database.transact(work)
+    assert refused.value.reason is Reason.UNAVAILABLE
+    await database.close()
+
+
+async def test_a_file_that_another_process_writes_is_waited_for(sqlite_url: str) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    database = open_database(sqlite_url)
+    work = asyncio.create_task(
+        database.transact(lambda connection: connection.execute(ADD).rowcount)
+    )
+    done, _ = await asyncio.wait([work], timeout=0.3)
+    assert not done
+    other.execute("COMMIT")
+    assert await work == 1
+    other.close()
+    await database.close()
+
+
+def compare(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, schema.METADATA))
+
+
+async def test_migrating_from_empty_gives_the_schema_of_the_tables(database_url: str) -> None:
+    database = open_database(database_url)
+    assert await database.transact(compare) == []
+    await database.close()
+
+
+async def test_migrating_again_changes_nothing(database_url: str) -> None:
+    await schema.migrate_url(database_url)
+    database = open_database(database_url)
+    async with database.read() as connection:
+        assert await connection.run_sync(schema.schema_version) == schema.SCHEMA_VERSION
+    await database.close()
+
+
+def test_the_code_needs_the_newest_migration() -> None:
+    config = Config()
+    folder = Path(schema.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.SCHEMA_VERSION]
+
+
+def test_every_key_begins_with_the_organization() -> None:
+    shared = {"organization", "credential"}
+    for table in schema.METADATA.tables.values():
+        if table.name in shared:
+            continue
+        keys = [list(table.primary_key.columns)]
+        keys += [list(index.columns) for index in table.indexes if index.unique]
+        for columns in keys:
+            assert columns[0].name == "org_id", table.name
