@@ -56,6 +56,8 @@ def organizations() -> list[dict[str, Any]]:
             catalogs.promotion("paged", codes=[{"id": "c-paged", "code": "PAGED"}]),
             catalogs.promotion("coded", codes=[{"id": "c-coded", "code": "Code-1"}]),
             catalogs.promotion("second", codes=[{"id": "c-second", "code": "SECOND"}]),
+            catalogs.promotion("long", codes=[{"id": "c-long", "code": "LONG"}]),
+            catalogs.promotion("changing", codes=[{"id": "c-changing", "code": "CHANGING"}]),
             catalogs.promotion("unused", codes=[{"id": "c-unused", "code": "UNUSED"}]),
             catalogs.promotion(
                 "labelled", message_label="", codes=[{"id": "c-labelled", "code": "LABELLED"}]

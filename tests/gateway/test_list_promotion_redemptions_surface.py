@@ -1,10 +1,12 @@
 """Surface B: what `GET …/promotions/redemptions` reads and what it answers."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from redemption.v1 import catalog_service_pb2
 
 from tests.gateway.door import DATE_MS, TILLLESS, line, organizations, promotions, texts
 from tests.support import catalogs
@@ -171,7 +173,7 @@ async def test_codes_match_in_any_case_and_are_shown_as_the_catalog_has_them(
 
 
 async def test_without_include_redemptions_each_code_is_summed_up(
-    sqlite_url: str, tmp_path: Path, door: Service
+    door: Service,
 ) -> None:
     for count, discount in ((1, "0.5"), (2, 10)):
         uses = [line("labelled", redemptionCount=count, discount=discount)]
@@ -190,7 +192,7 @@ async def test_without_include_redemptions_each_code_is_summed_up(
             ("promoCode", "LABELLED"),
             ("mode", "DISCOUNT"),
             ("redemptionCount", sum(record["redemptionCount"] for record in expected)),
-            ("discount", f"{sum(float(record['discount']) for record in expected):.6f}"),
+            ("discount", f"{sum(Decimal(record['discount']) for record in expected):.6f}"),
         ]
 
 
@@ -220,45 +222,17 @@ async def test_codes_without_redemptions_are_errors_and_404_when_nothing_is_left
     assert code in error["message"]
 
 
-async def test_more_than_1000_records_come_in_pages_and_missing_codes_with_the_first(
-    door: Service,
-) -> None:
-    await redeem(door, redemptions=[line("paged")] * 500)
-    await redeem(door, redemptions=[line("paged")] * 500)
-    whole = await look_up(door, "PAGED,Nobody")
-    assert len(whole.json()["data"]) == 1_000
-    assert "Link" not in whole.headers
-    await redeem(door, redemptions=[line("paged")])
-    first = await look_up(door, "PAGED,Nobody")
-    assert len(first.json()["data"]) == 1_000
-    assert len(first.json()["errors"]) == 1
-    link = first.headers["Link"]
-    assert link.startswith(f"<{REDEMPTIONS}?")
-    assert link.endswith('>; rel="next"')
-    second = await door.http.get(link[1 : link.index(">")])
-    assert second.status_code == 200
-    assert "Link" not in second.headers
-    assert second.json()["errors"] == []
-    ids = [record["id"] for page in (first, second) for record in page.json()["data"]]
-    assert len(ids) == 1_001
-    assert ids == sorted(set(ids), reverse=True)
-
-
-async def test_names_and_modes_are_the_catalogs_present_ones(
-    door: Service, tmp_path: Path
-) -> None:
-    await redeem(door, redemptions=[line("second")])
+async def test_names_and_modes_are_the_catalogs_present_ones(door: Service, tmp_path: Path) -> None:
+    await redeem(door, redemptions=[line("changing")])
     main, _ = organizations()
     renamed = {"name": "Renamed", "mode": "PAYMENT_VOUCHER", "message_label": "Hello"}
-    codes = [{"id": "c-second", "code": "SECOND"}]
-    main |= {"promotions": [catalogs.promotion("second", codes=codes, **renamed)]}
+    codes = [{"id": "c-changing", "code": "CHANGING"}]
+    main |= {"promotions": [catalogs.promotion("changing", codes=codes, **renamed)]}
     main |= {"earned_promotions": [], "coupon_series": []}
-    from redemption.v1 import catalog_service_pb2
-
     catalog = catalogs.read(tmp_path, main)
     request = catalog_service_pb2.ApplyCatalogRequest(catalog=catalog)
     await door.catalog.ApplyCatalog(request, metadata=door.metadata)
-    record = await newest(door, "SECOND", "PAYMENT_VOUCHER")
+    record = await newest(door, "CHANGING", "PAYMENT_VOUCHER")
     shown = [record[k] for k in ("promotionName", "promotionMessageLabel", "redemptionType")]
     assert shown == ["Renamed", "Hello", "PAYMENT_VOUCHER"]
-    assert (await look_up(door, "SECOND")).status_code == 404
+    assert (await look_up(door, "CHANGING")).status_code == 404

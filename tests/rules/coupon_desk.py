@@ -99,7 +99,9 @@ async def refused(desk: Desk, *uses: CouponUse, **changes: Any) -> list[str]:
 
 async def records(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
     """All that redemptions leave behind. Counters that count nothing are only locks."""
-    found = {table: await desk.rows(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in _TABLES}
+    found = {
+        table: sorted(await desk.rows(f"SELECT * FROM {table}"), key=repr) for table in _TABLES
+    }
     found["usage"] = await usage(desk)
     return found
 

@@ -37,7 +37,7 @@ def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
 class _Pool:
     """The default pool, which also finds the file of a method.
 
-    protobuf's own does not know methods as symbols, so that `grpcurl describe` of an RPC would fail.
+    The pool itself does not know methods as symbols: `grpcurl describe` of an RPC would fail.
     """
 
     def __init__(self) -> None:
