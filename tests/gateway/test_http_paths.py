@@ -35,20 +35,22 @@ async def test_an_unknown_path_is_404_in_form_b(door: Service, verb: str, path: 
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"),
+    ("verb", "path", "allowed"),
     [
-        pytest.param(REDEMPTIONS, "GET, POST", id="A and B"),
-        pytest.param(COUPONS, "POST", id="C"),
-        pytest.param("/healthz", "GET", id="alive"),
-        pytest.param("/readyz", "GET", id="ready"),
+        pytest.param(verb, path, ", ".join(allowed), id=f"{verb} on {name}")
+        for name, path, allowed in [
+            ("A and B", REDEMPTIONS, ["GET", "POST"]),
+            ("C", COUPONS, ["POST"]),
+            ("healthz", "/healthz", ["GET"]),
+            ("readyz", "/readyz", ["GET"]),
+        ]
+        for verb in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+        if verb not in allowed
     ],
 )
-@pytest.mark.parametrize("verb", ["PUT", "PATCH", "DELETE", "OPTIONS", "GET", "POST"])
 async def test_another_verb_is_405_in_form_b_and_names_those_allowed(
     door: Service, verb: str, path: str, allowed: str
 ) -> None:
-    if verb in allowed.split(", "):
-        pytest.skip("allowed")
     before = recorded(door)
     response = await door.http.request(verb, path, json=coupons())
     assert response.status_code == 405

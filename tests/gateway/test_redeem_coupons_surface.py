@@ -142,9 +142,11 @@ async def test_the_status_block_tells_whether_all_some_or_none_succeeded(
 ) -> None:
     answer = await answered(door, coupons(*map(coupon, codes)))
     assert list(answer["status"].items()) == list(status.items())
-    shown: Any = answer["coupons"]["coupon"]
-    assert isinstance(shown, dict if len(codes) == 1 else list)
-    assert [one["code"] for one in (shown if len(codes) > 1 else [shown])] == codes
+    shown = answer["coupons"]["coupon"]
+    alone = len(codes) == 1
+    assert isinstance(shown, dict if alone else list)
+    items: list[Any] = [shown] if alone else shown
+    assert [one["code"] for one in items] == codes
 
 
 @pytest.mark.parametrize(

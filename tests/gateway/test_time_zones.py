@@ -1,4 +1,4 @@
-"""`…ISO` fields are rendered in the server's time zone, whole seconds; nothing else depends on it."""
+"""`…ISO` fields are rendered in the server's time zone, without a fraction."""
 
 from pathlib import Path
 

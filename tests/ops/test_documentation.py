@@ -15,12 +15,12 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 def test_the_table_of_settings_is_the_class() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
-    rows = dict(
-        (name, (default.strip().strip("`"), accepted.strip()))
+    rows = {
+        name: (default.strip().strip("`"), accepted.strip())
         for name, default, accepted in re.findall(
             rf"^\| `({PREFIX}\w+)` \|([^|]*)\|([^|]*)\|$", text, re.MULTILINE
         )
-    )
+    }
     settings = Settings()
     expected = {}
     for name, field in Settings.model_fields.items():

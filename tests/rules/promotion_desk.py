@@ -6,6 +6,7 @@ A refusal is compared with the whole state before it: nothing may have been reco
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from redemption_server.rules.commands import PromotionUse
 from redemption_server.rules.outcomes import Granted, Outcome, RecordedTransaction, Replayed
 from redemption_server.rules.refusals import Refused, Violation
@@ -14,6 +15,9 @@ from tests.support.catalogs import organization
 from tests.support.desk import Desk
 
 MICRO = 1_000_000
+
+on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tables of cases that differ in the decision alone; others of the file run on each engine."""
 
 _STATE = {
     "transactions": "SELECT * FROM promotion_transaction ORDER BY org_id, id",

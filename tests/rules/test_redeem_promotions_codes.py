@@ -15,35 +15,50 @@ THEIRS = {"customer": OTHER_CUSTOMER}
 OFF = {"active": False}
 
 
-@pytest.mark.parametrize(
-    ("codes", "sent", "customer_id", "expected"),
-    [
-        pytest.param([A, B], "Beta", CUSTOMER, "b", id="the one sent"),
-        pytest.param([A, B], " bETA ", CUSTOMER, "b", id="the one sent, in any case"),
-        pytest.param([A | MINE, B], "Beta", CUSTOMER, "b", id="the one sent before the own"),
-        pytest.param([A | MINE, B], "", CUSTOMER, "a", id="the own"),
-        pytest.param([A | MINE, B | THEIRS], "", CUSTOMER, "a", id="the own, not another's"),
-        pytest.param([A | MINE, B | MINE | OFF], "", CUSTOMER, "a", id="the own active one"),
-        pytest.param([A | MINE], "", CUSTOMER, "a", id="the own and only one"),
-        pytest.param([A | MINE, B | MINE], "", CUSTOMER, "", id="none of two own ones"),
-        pytest.param([A], "", CUSTOMER, "a", id="the only one"),
-        pytest.param([A], "", -1, "a", id="the only one, for the anonymous customer"),
-        pytest.param([A | THEIRS], "", CUSTOMER, "", id="not the only one if it is another's"),
-        pytest.param([A | MINE], "", -1, "", id="not the only one if it is a customer's"),
-        pytest.param([A | MINE | OFF], "", CUSTOMER, "", id="not the own one that is off"),
-        pytest.param([A, B], "", CUSTOMER, "", id="none of two"),
-        pytest.param([A, B | THEIRS], "", CUSTOMER, "", id="none of two, one linked"),
-        pytest.param([A, B | OFF], "", CUSTOMER, "", id="none of two, one off"),
-        pytest.param([], "", CUSTOMER, "", id="none without codes"),
-    ],
-)
-async def test_a_use_counts_for_a_code(
-    desk: Desk, codes: list[dict[str, Any]], sent: str, customer_id: int, expected: str
-) -> None:
-    await stock(desk, promotion(codes=codes), promotion("p2", codes=[{"id": "z", "code": "Z"}]))
-    await grant(desk, use(promo_code=sent), customer_id=customer_id)
-    rows = await desk.rows("SELECT code_id, promo_code_sent FROM promotion_redemption")
-    assert rows == [(expected, sent)]
+# The codes of a promotion, the code that a use names, its customer, the code that it counts for.
+CASES: dict[str, tuple[list[dict[str, Any]], str, int, str]] = {
+    "the one sent": ([A, B], "Beta", CUSTOMER, "b"),
+    "the one sent, in any case": ([A, B], " bETA ", CUSTOMER, "b"),
+    "the one sent before the own": ([A | MINE, B], "Beta", CUSTOMER, "b"),
+    "the own": ([A | MINE, B], "", CUSTOMER, "a"),
+    "the own, not another's": ([A | MINE, B | THEIRS], "", CUSTOMER, "a"),
+    "the own active one": ([A | MINE, B | MINE | OFF], "", CUSTOMER, "a"),
+    "the own and only one": ([A | MINE], "", CUSTOMER, "a"),
+    "none of two own ones": ([A | MINE, B | MINE], "", CUSTOMER, ""),
+    "the only one": ([A], "", CUSTOMER, "a"),
+    "the only one, for the anonymous customer": ([A], "", -1, "a"),
+    "not the only one if it is another's": ([A | THEIRS], "", CUSTOMER, ""),
+    "not the only one if it is a customer's": ([A | MINE], "", -1, ""),
+    "not the own one that is off": ([A | MINE | OFF], "", CUSTOMER, ""),
+    "none of two": ([A, B], "", CUSTOMER, ""),
+    "none of two, one of them another's": ([A, B | THEIRS], "", CUSTOMER, ""),
+    "none of two, the first of them another's": ([A | THEIRS, B], "", CUSTOMER, ""),
+    "none of two, one of them off": ([A, B | OFF], "", CUSTOMER, ""),
+    "none without codes": ([], "", CUSTOMER, ""),
+}
+
+
+def of_case(case: str, code: dict[str, Any]) -> dict[str, Any]:
+    """Codes are unique in the organisation, so each case has its own."""
+    number = list(CASES).index(case)
+    return code | {"id": f"{code['id']}{number}", "code": f"{code['code']}{number}"}
+
+
+async def test_a_use_counts_for_a_code(desk: Desk) -> None:
+    stocked = [
+        promotion(case, codes=[of_case(case, code) for code in codes])
+        for case, (codes, _, _, _) in CASES.items()
+    ]
+    await stock(desk, *stocked)
+    counted = {}
+    for number, (case, (_, sent, customer_id, _)) in enumerate(CASES.items()):
+        code = sent and sent.rstrip() + str(number) + sent[len(sent.rstrip()) :]
+        granted = await grant(desk, use(case, promo_code=code), customer_id=customer_id)
+        counted[case] = granted.uses[0].code_id.removesuffix(str(number))
+    assert counted == {case: expected for case, (_, _, _, expected) in CASES.items()}
+    rows = await desk.rows("SELECT promotion_id, code_id FROM promotion_redemption ORDER BY id")
+    assert [case for case, _ in rows] == list(CASES)
+    assert [code_id.rstrip("0123456789") for _, code_id in rows] == list(counted.values())
 
 
 @pytest.mark.provokes("CODE_INACTIVE")

@@ -11,7 +11,7 @@ from redemption_server.rules.commands import PromotionUse
 from redemption_server.rules.outcomes import Granted
 from redemption_server.rules.refusals import Refused
 
-from tests.rules.promotion_desk import grant, reasons, recorded, refuse_once, replay, stock
+from tests.rules.promotion_desk import grant, on_one_engine, reasons, recorded, refuse_once, replay, stock
 from tests.support.catalogs import OTHER_CUSTOMER, promotion
 from tests.support.clock import ODD_DATE
 from tests.support.desk import Desk, use
@@ -53,6 +53,7 @@ async def test_a_conflict_names_the_first_field_that_differs(desk: Desk) -> None
     await replay(desk, **SENT)
 
 
+@on_one_engine
 @pytest.mark.provokes("TRANSACTION_CONFLICT")
 @pytest.mark.parametrize(
     ("lists", "field"),
@@ -78,6 +79,7 @@ async def test_the_lists_are_compared_in_order(
     assert await conflict(desk, **{**SENT, **lists}) == field
 
 
+@on_one_engine
 @pytest.mark.provokes("TRANSACTION_CONFLICT")
 async def test_every_field_of_a_use_is_content(desk: Desk) -> None:
     codes = [{"id": "c1", "code": "A"}, {"id": "c2", "code": "B"}]
@@ -107,6 +109,7 @@ async def test_every_field_of_a_use_is_content(desk: Desk) -> None:
         assert await conflict(desk, other, transaction_identifier="t1") == "redemptions", field
 
 
+@on_one_engine
 @pytest.mark.provokes("TRANSACTION_CONFLICT")
 @pytest.mark.parametrize(
     ("first", "again"),

@@ -8,7 +8,7 @@ import pytest
 from redemption_server.rules.outcomes import Granted
 from redemption_server.rules.refusals import Refused
 
-from tests.rules.promotion_desk import grant, reasons, refuse_once, replay, stock, submit
+from tests.rules.promotion_desk import grant, on_one_engine, reasons, refuse_once, replay, stock, submit
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, promotion
 from tests.support.desk import Desk, use
 
@@ -21,6 +21,7 @@ def use_earned(id: str = "e1", **changes: Any) -> Any:  # noqa: A002
     return use(earned_promotion_id=id, **changes)
 
 
+@on_one_engine
 @pytest.mark.provokes("EARNED_PROMOTION_LOCKED", "EARNED_PROMOTION_EXPIRED")
 @pytest.mark.parametrize("status", ["LOCKED", "EXPIRED"])
 async def test_an_earned_promotion_must_be_unlocked(desk: Desk, status: str) -> None:
@@ -41,6 +42,7 @@ async def test_an_earned_promotion_is_used_once(desk: Desk) -> None:
     await replay(desk, use_earned(redemption_count=7), transaction_identifier="t1")
 
 
+@on_one_engine
 @pytest.mark.provokes("EARNED_PROMOTION_REDEEMED")
 @pytest.mark.parametrize("lists", [(2, 0), (0, 2), (1, 1)], ids=["lines", "cart", "both lists"])
 async def test_an_earned_promotion_is_used_by_one_line_only(
@@ -66,6 +68,7 @@ async def test_by_default_anyone_may_use_an_earned_promotion_and_the_record_says
     assert [(id_, bool(flag)) for id_, flag in rows] == [("e1", True), ("", False)]
 
 
+@on_one_engine
 @pytest.mark.parametrize("check", [False, True], ids=["unchecked", "checked"])
 async def test_the_customer_who_earned_a_promotion_uses_it_without_a_flag(
     desk: Desk, check: bool
@@ -77,6 +80,7 @@ async def test_the_customer_who_earned_a_promotion_uses_it_without_a_flag(
     assert not granted.uses[0].earned_by_other_customer
 
 
+@on_one_engine
 @pytest.mark.provokes("EARNED_PROMOTION_NOT_OWNED")
 @pytest.mark.parametrize("customer_id", [OTHER_CUSTOMER, -1], ids=["another", "anonymous"])
 async def test_a_second_customer_cannot_use_an_earned_promotion_where_owners_are_checked(
@@ -99,6 +103,7 @@ async def test_applying_the_catalog_again_does_not_give_an_earned_promotion_back
     assert (await refuse_once(desk, use_earned())).reason == "EARNED_PROMOTION_REDEEMED"
 
 
+@on_one_engine
 @pytest.mark.provokes("EARNED_PROMOTION_REDEEMED")
 async def test_recording_over_the_limit_does_not_use_an_earned_promotion_twice(desk: Desk) -> None:
     limited = promotion(limits={"redemptions_total": 1}, over_limit="RECORD")
@@ -108,6 +113,7 @@ async def test_recording_over_the_limit_does_not_use_an_earned_promotion_twice(d
     assert (await grant(desk, use_earned("e2"))).uses[0].over_limit
 
 
+@on_one_engine
 async def test_a_refused_request_does_not_use_an_earned_promotion_up(desk: Desk) -> None:
     limited = promotion(limits={"redemptions_per_transaction": 1})
     await stock(desk, limited, earned_promotions=[earned()])

@@ -11,7 +11,7 @@ from redemption_server.rules.commands import Caller
 from redemption_server.rules.identity import promotion_identifier
 from redemption_server.rules.outcomes import Granted, Replayed
 
-from tests.rules.promotion_desk import grant, reasons, recorded, refuse, replay, stock
+from tests.rules.promotion_desk import grant, on_one_engine, reasons, recorded, refuse, replay, stock
 from tests.support.catalogs import (
     CUSTOMER,
     ORG,
@@ -48,6 +48,7 @@ async def test_a_repeat_in_the_same_batch_is_a_repeat(desk: Desk) -> None:
     assert len((await recorded(desk))["transactions"]) == 1
 
 
+@on_one_engine
 @pytest.mark.parametrize(
     "later",
     [
@@ -81,6 +82,7 @@ async def test_a_repeat_is_a_repeat_whatever_the_catalog_says_by_now(
     assert (await replay(desk, sent, transaction_identifier="t1")).id == first.id
 
 
+@on_one_engine
 @pytest.mark.parametrize(
     ("first", "again"),
     [
@@ -153,6 +155,7 @@ async def test_a_mobile_is_a_repeat_after_the_organisation_moved_to_another_regi
     )
 
 
+@on_one_engine
 @pytest.mark.provokes("PROMOTION_INACTIVE")
 async def test_a_refused_request_may_succeed_later_under_the_same_identifier(desk: Desk) -> None:
     await stock(desk, promotion(active=False))
@@ -172,6 +175,7 @@ async def test_a_transaction_identifier_belongs_to_its_organisation_and_its_spel
     await grant(desk, use(discount=2), transaction_identifier="t1", caller=theirs)
 
 
+@on_one_engine
 async def test_a_repeat_may_come_long_after_the_transaction(desk: Desk) -> None:
     await stock(desk, promotion())
     at = desk.clock.now
@@ -181,6 +185,7 @@ async def test_a_repeat_may_come_long_after_the_transaction(desk: Desk) -> None:
     assert again.recorded_at == first.recorded_at
 
 
+@on_one_engine
 @pytest.mark.provokes("TRANSACTION_CONFLICT")
 async def test_a_conflict_does_not_spoil_the_recorded_answer(desk: Desk) -> None:
     await stock(desk, promotion())

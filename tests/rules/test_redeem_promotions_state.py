@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.rules.promotion_desk import grant, reasons, refuse, refuse_once, replay, stock
+from tests.rules.promotion_desk import grant, on_one_engine, reasons, refuse, refuse_once, replay, stock
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, promotion
 from tests.support.desk import Desk, use
 
@@ -13,6 +13,7 @@ START, END = "2026-03-01T00:00:00+00:00", "2026-03-05T12:00:00+00:00"
 MILLISECOND = timedelta(milliseconds=1)
 
 
+@on_one_engine
 @pytest.mark.provokes("PROMOTION_NOT_STARTED", "PROMOTION_EXPIRED")
 @pytest.mark.parametrize(
     ("at", "expected"),
@@ -38,18 +39,21 @@ async def test_a_promotion_is_judged_at_the_transaction_date(
     assert START in violation.metadata.values() or END in violation.metadata.values()
 
 
+@on_one_engine
 async def test_a_promotion_without_dates_is_always_on(desk: Desk) -> None:
     await stock(desk, promotion())
     for at in ("1970-01-01T00:00:00Z", "2400-01-01T00:00:00Z"):
         await grant(desk, use(), transaction_date=datetime.fromisoformat(at))
 
 
+@on_one_engine
 async def test_the_clock_of_the_server_does_not_matter_to_a_promotion(desk: Desk) -> None:
     await stock(desk, promotion(ends_at=END))
     desk.clock.advance(timedelta(days=365))
     await grant(desk, use(), transaction_date=datetime.fromisoformat(END) - MILLISECOND)
 
 
+@on_one_engine
 @pytest.mark.provokes(
     "PROMOTION_INACTIVE", "CODE_INACTIVE", "CODE_NOT_OWNED", "CUSTOMER_FRAUD", "CUSTOMER_BLOCKED"
 )
@@ -84,6 +88,7 @@ async def test_a_state_that_forbids_the_use(
     assert violation.reason == reason
 
 
+@on_one_engine
 @pytest.mark.provokes("PROMOTION_INACTIVE")
 async def test_a_promotion_used_on_many_lines_is_named_once(desk: Desk) -> None:
     await stock(desk, promotion(active=False), promotion("p2", active=False))

@@ -111,10 +111,16 @@ class Authenticator:
             known = remembered.credential if remembered else None
             task = asyncio.create_task(self._verify(authorization, known))
             self._verifying[digest] = task
-            task.add_done_callback(lambda _: self._verifying.pop(digest, None))
+            task.add_done_callback(lambda done: self._verified(digest, done))
         credential = await asyncio.shield(task)
         self._remember(digest, credential)
         return credential
+
+    def _verified(self, digest: bytes, task: asyncio.Task[StoredCredential]) -> None:
+        self._verifying.pop(digest, None)
+        # Whoever waited has the outcome; if all have hung up, it must not count as unseen.
+        if not task.cancelled():
+            task.exception()
 
     async def _verify(self, authorization: str, known: StoredCredential | None) -> StoredCredential:
         key, secret = _basic(authorization)

@@ -74,11 +74,11 @@ def decide(plan: Plan, facts: Facts, now: datetime, ids: IdSource) -> Outcome:
     if isinstance(recorded, RecordedTransaction):
         return _replay(recorded, plan)
     exceeded = limits.exceeded(plan.demands, facts)
-    refusing = [violation for demand, violation in exceeded if demand.refuses]
+    refusing = [excess.violation for excess in exceeded if excess.refuses]
     for violations in (plan.missing, _state(plan, facts), refusing):
         if violations:
             return Refused(violations)
-    over_limit = {demand.promotion.id for demand, _ in exceeded}
+    over_limit = {excess.demand.promotion.id for excess in exceeded}
     return _grant(plan, facts, over_limit, now, ids)
 
 

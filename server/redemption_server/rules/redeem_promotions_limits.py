@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from redemption_server.rules.commands import RedeemPromotions
 from redemption_server.rules.decimals import format_micros
@@ -25,6 +26,8 @@ from redemption_server.rules.reasons import Reason
 from redemption_server.rules.redeem_promotions_uses import Use
 from redemption_server.rules.refusals import Violation
 from redemption_server.rules.windows import window_end, window_start
+
+COUNTER_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +71,27 @@ def demands(
     )
 
 
-def exceeded(demanded: Sequence[Demand], facts: Facts) -> list[tuple[Demand, Violation]]:
+class Excess(NamedTuple):
+    """A demand that its limit leaves no room for, and whether that refuses the request."""
+
+    demand: Demand
+    violation: Violation
+    refuses: bool
+
+
+def exceeded(demanded: Sequence[Demand], facts: Facts) -> list[Excess]:
     """The demands that their limits leave no room for."""
     found = []
     for demand in demanded:
         if demand.unmet:
-            found.append((demand, demand.unmet))
+            found.append(Excess(demand, demand.unmet, demand.refuses))
             continue
         used = facts.used(demand.key) if demand.key else 0
-        if used + demand.amount > demand.limit.limit:
-            found.append((demand, _limit_reached(demand, used)))
+        total = used + demand.amount
+        if total > demand.limit.limit:
+            # Even a promotion that only records must not count past what a counter can hold.
+            refuses = demand.refuses or total > COUNTER_MAX
+            found.append(Excess(demand, _limit_reached(demand, used), refuses))
     return found
 
 

@@ -19,6 +19,7 @@ from redemption_server.rules.facts import (
     Promotion,
     Scope,
 )
+from redemption_server.rules.redeem_promotions_limits import COUNTER_MAX
 from redemption_server.rules.windows import Window, window_start
 from redemption_server.storage.dialect import insert_rows, table_of
 from redemption_server.storage.instants import from_ms
@@ -28,6 +29,7 @@ from redemption_server.storage.record_tables import (
     PromotionTransactionRow,
     UsageRow,
 )
+from redemption_server.storage.sums import sum_parts, whole_sum
 
 _usage = table_of(UsageRow)
 _transaction = table_of(PromotionTransactionRow)
@@ -134,7 +136,7 @@ def _promotion_sums(org_id: int, promotion_id: str, scope: Scope, *, windowed: b
             _redemption.c.promotion_id,
             member,
             at_ms,
-            func.sum(amount),
+            *sum_parts(amount),
             func.max(_transaction.c.recorded_at_ms),
         )
         .join(
@@ -158,15 +160,22 @@ def _series_sums(org_id: int, series_id: int, scope: Scope) -> Select[Any]:
     subject = redemption.code_key if per_coupon else cast(redemption.series_id, String)
     member = cast(redemption.customer_id, String) if per_customer else literal("")
     return (
-        select(subject, member, literal(0), func.count(), func.max(redemption.redeemed_at_ms))
+        select(
+            subject,
+            member,
+            literal(0),
+            literal(0),
+            func.count(),
+            func.max(redemption.redeemed_at_ms),
+        )
         .where(redemption.org_id == org_id, redemption.series_id == series_id)
         .group_by(subject, member)
     )
 
 
 def _sums(connection: Connection, statement: Select[Any]) -> Iterator[_Sum]:
-    for subject, member, at_ms, used, last_at_ms in connection.execute(statement):
-        yield _Sum(subject, member, at_ms, int(used), last_at_ms)
+    for subject, member, at_ms, units, fraction, last_at_ms in connection.execute(statement):
+        yield _Sum(subject, member, at_ms, whole_sum(units, fraction), last_at_ms)
 
 
 def _insert(
@@ -183,8 +192,10 @@ def _insert(
         key = CounterKey(scope, item.subject, item.member, window_start(window, at, zone))
         used, last_at_ms = totals.get(key, (0, 0))
         totals[key] = (used + item.used, max(last_at_ms, item.last_at_ms))
-    # No limit on the row yet: what was recorded before the limit may be above it.
+    # No limit on the row yet: what was recorded before the limit may be above it, and above what a
+    # counter holds, where every limit is exceeded alike.
     rows = [
-        (org_id, *key, used, None, last_at_ms) for key, (used, last_at_ms) in sorted(totals.items())
+        (org_id, *key, min(used, COUNTER_MAX), None, last_at_ms)
+        for key, (used, last_at_ms) in sorted(totals.items())
     ]
     insert_rows(connection, _usage, rows)

@@ -20,6 +20,7 @@ from redemption_server.storage.record_tables import (
     PromotionRedemptionRow,
     PromotionTransactionRow,
 )
+from redemption_server.storage.sums import sum_parts, whole_sum
 
 _organization = table_of(OrganizationRow)
 _promotion = table_of(PromotionRow)
@@ -162,7 +163,7 @@ def summarize(
         select(
             _redemption.c.code_id,
             func.sum(_redemption.c.redemption_count),
-            func.sum(_redemption.c.discount_micros),
+            *sum_parts(_redemption.c.discount_micros),
         )
         .where(
             _redemption.c.org_id == org_id,
@@ -180,7 +181,7 @@ def summarize(
             code.code,
             code.mode,
             int(sums[code.id][1]),
-            int(sums[code.id][2]),
+            whole_sum(*sums[code.id][2:]),
         )
         for code in codes
         if code.id in sums
