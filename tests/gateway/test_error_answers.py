@@ -29,11 +29,12 @@ async def test_an_empty_body_lists_all_that_is_missing_with_the_documented_sente
 ) -> None:
     body = await error_body(door, {}, 400)
     assert body["message"] == "Validation Failed"
-    assert body["errorDetails"][:2] == [
-        "At least lineItems or redemptions must be specified",
+    uses, customer = body["errorDetails"][:2]
+    assert uses == "At least lineItems or redemptions must be specified"
+    assert customer == (
         "CustomerIdentifierType and CustomerIdentifierValue is mandatory when customerId is not "
-        "specified.",
-    ]
+        "specified."
+    )
     named = ["transactionIdentifier", "transactionNumber", "transactionDate", "amount"]
     assert sorted(body["errorDetails"][2:]) == sorted(f"{name} is required" for name in named)
 
@@ -44,7 +45,8 @@ async def test_an_empty_body_lists_all_that_is_missing_with_the_documented_sente
 async def test_a_line_without_a_required_field_is_400_and_names_it(
     door: Service, where: str, name: str
 ) -> None:
-    body = promotions(redemptions=None) | {where: [line(), line(**{name: None})]}
+    uses = [line(), line() | {name: None}]
+    body = promotions(redemptions=None) | {where: uses}
     found = await refused(door, REDEMPTIONS, body, 400, "A")
     assert len(found) == 1
     assert found[0].startswith(f"{where}[1].{name} ")
@@ -143,6 +145,7 @@ async def test_other_content_under_a_recorded_identifier_is_409(door: Service) -
 @pytest.mark.parametrize("lines", [50, 51, 500])
 async def test_at_most_50_violations_and_then_how_many_more(door: Service, lines: int) -> None:
     # Wrong types are counted by the gateway, values out of bounds by the server.
+    wrong: Any
     for wrong in ([], -1):
         uses = [line(discount=wrong) for _ in range(lines)]
         found = await refused(door, REDEMPTIONS, promotions(redemptions=uses), 400, "A")
@@ -157,6 +160,7 @@ async def test_at_most_50_violations_and_then_how_many_more(door: Service, lines
 
 @pytest.mark.provokes("FIELD_INVALID")
 async def test_at_most_50_violations_on_surface_c_too(door: Service) -> None:
+    wrong: Any
     for wrong in (7, "x" * 251):
         items = [coupon(validation_code=wrong) for _ in range(100)]
         (text,) = await refused(door, COUPONS, coupons(*items), 400, "C")
@@ -167,7 +171,7 @@ async def test_at_most_50_violations_on_surface_c_too(door: Service) -> None:
 
 @pytest.mark.provokes("PROMOTION_NOT_FOUND")
 async def test_500_unknown_promotions_are_one_sendable_error(door: Service) -> None:
-    uses = [line("\U0001f600" * 249 + str(n % 10)) for n in range(500)]
+    uses = [line("x" * 249 + str(n % 10)) for n in range(500)]
     body = await error_body(door, promotions(redemptions=uses), 404)
     assert len(json.dumps(body)) < 8_192
     assert "more" in body["message"]

@@ -167,7 +167,13 @@ async def test_250_characters_are_characters_and_not_bytes(door: Service) -> Non
 
 
 async def test_unknown_fields_of_any_kind_are_ignored(door: Service) -> None:
-    more = {"x": {"deep": [1e9, None]}, "CustomerId": [], "": "", "\ud800": "\udfff", "amount ": -1}
+    more: dict[str, Any] = {
+        "x": {"deep": [1e9, None]},
+        "CustomerId": [],
+        "": "",
+        "\ud800": "\udfff",
+        "amount ": -1,
+    }
     body = promotions(**more, redemptions=[line(**more)])
     assert (await door.post(REDEMPTIONS + "?x=1&x", body)).status_code == 200
     use = coupon(**more, transaction={**more, "amount": 1}) | {"customer": {**more, "id": 501}}
@@ -180,13 +186,13 @@ async def test_unknown_fields_of_any_kind_are_ignored(door: Service) -> None:
     "body",
     [
         pytest.param(b'"' + b'\\"' * 10_000, id="string never closed"),
-        pytest.param(b"/* " * 6_000, id="comment never closed"),
+        pytest.param(b"/* " * 9_000, id="comment never closed"),
     ],
 )
 async def test_a_hostile_body_is_refused_without_holding_others_up(
     door: Service, body: bytes
 ) -> None:
-    # 20 KB here: a whole MiB would take half an hour, and no credential is verified before.
+    # Under 30 KB here: a whole MiB takes half an hour, and no credential is verified before.
     begun = time.perf_counter()
     await refused(door, COUPONS, body, 400, "C")
-    assert time.perf_counter() - begun < 0.1
+    assert time.perf_counter() - begun < 0.3

@@ -143,9 +143,8 @@ async def test_the_status_block_tells_whether_all_some_or_none_succeeded(
     answer = await answered(door, coupons(*map(coupon, codes)))
     assert list(answer["status"].items()) == list(status.items())
     shown = answer["coupons"]["coupon"]
-    alone = len(codes) == 1
-    assert isinstance(shown, dict if alone else list)
-    items: list[Any] = [shown] if alone else shown
+    assert isinstance(shown, dict if len(codes) == 1 else list)
+    items = [shown] if isinstance(shown, dict) else list(shown)
     assert [one["code"] for one in items] == codes
 
 

@@ -75,7 +75,9 @@ def test_without_a_region_the_digits_are_taken_as_they_are(number: str) -> None:
     assert mobile_digits(number, "") == number
 
 
-@pytest.mark.parametrize("text", ["", "abc", "123", "1" * 21, "99999x88881", "９９９９９８８８８１", "++91"])
+@pytest.mark.parametrize(
+    "text", ["", "abc", "123", "1" * 21, "99999x88881", "９９９９９８８８８１", "++91"]
+)
 def test_what_is_no_phone_number_names_nobody(text: str) -> None:
     assert mobile_digits(text, "IN") == ""
 

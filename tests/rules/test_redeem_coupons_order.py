@@ -1,7 +1,5 @@
 """Of two rows that both stand against a coupon the one that comes first in the table answers."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +8,7 @@ from redemption_server.rules.commands import CouponCustomer
 from tests.rules.coupon_desk import OTHER, Situation, apply_series, last_result, perfect, reason
 from tests.rules.coupon_desk import reasons as reasons_of
 from tests.support import catalogs
-from tests.support.desk import Desk, open_desk
+from tests.support.desk import Desk
 
 NOW = "2026-03-04T05:06:07.008Z"
 TOMORROW = "2026-03-05T00:00:00Z"
@@ -87,13 +85,6 @@ PAIRS = [
         ONE_PER_CUSTOMER,
     ),
 ]
-
-
-@pytest.fixture
-async def one_desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    """A desk on SQLite alone: which row answers is decided far from any database."""
-    async with open_desk(sqlite_url, tmp_path) as desk:
-        yield desk
 
 
 @pytest.mark.provokes(

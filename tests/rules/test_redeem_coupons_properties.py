@@ -33,7 +33,7 @@ IDS = TimeOrderedIds()
 limit = st.none() | st.integers(1, 3)
 
 
-def a_series(  # noqa: PLR0913
+def a_series(
     per_coupon: int | None, per_customer: int | None, total: int | None, *, repeat: bool, gap: int
 ) -> CouponSeries:
     return CouponSeries(

@@ -151,8 +151,10 @@ REFUSALS = [
     "COUPON_TOO_SOON",
 )
 @pytest.mark.parametrize(("situation", "expected"), REFUSALS)
-async def test_each_row_refuses_by_itself(desk: Desk, situation: Situation, expected: str) -> None:
-    assert reason(await last_result(desk, situation)) == expected
+async def test_each_row_refuses_by_itself(
+    one_desk: Desk, situation: Situation, expected: str
+) -> None:
+    assert reason(await last_result(one_desk, situation)) == expected
 
 
 def grant(name: str, **fields: Any) -> Any:
@@ -206,6 +208,6 @@ GRANTS = [
 
 @pytest.mark.parametrize("situation", GRANTS)
 async def test_a_coupon_on_the_right_side_of_the_boundary_is_redeemed(
-    desk: Desk, situation: Situation
+    one_desk: Desk, situation: Situation
 ) -> None:
-    assert reason(await last_result(desk, situation)) == GRANTED
+    assert reason(await last_result(one_desk, situation)) == GRANTED

@@ -1,27 +1,18 @@
 """Days and hours of a series are those of the organisation's zone, whatever its clocks do."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.rules.coupon_desk import GRANTED, apply_series, reasons, refused
-from tests.support.desk import Desk, coupon, open_desk
+from tests.support.desk import Desk, coupon
 
 KOLKATA, NEW_YORK, LORD_HOWE = "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe"
 UNLIMITED = {"max_redemptions_per_coupon": "unlimited", "same_customer_may_repeat": True}
 HOUR_1, HOUR_2 = {"redeemable_hours": [1]}, {"redeemable_hours": [2]}
 THE_29TH, THE_31ST = {"redeemable_days_of_month": [29]}, {"redeemable_days_of_month": [31]}
 SUNDAY = {"redeemable_days_of_week": ["SUN"]}
-
-
-@pytest.fixture
-async def one_desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    """A desk on SQLite alone: time is judged far from any database."""
-    async with open_desk(sqlite_url, tmp_path) as desk:
-        yield desk
 
 
 def at(desk: Desk, moment: str) -> None:

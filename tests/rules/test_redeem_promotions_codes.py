@@ -1,4 +1,4 @@
-"""To which code a use counts: the one sent, else the customer's own, else the only one, else none."""
+"""A use counts for the code sent, else the customer's own, else the only one, else for none."""
 
 from typing import Any
 

@@ -11,7 +11,15 @@ from redemption_server.rules.commands import PromotionUse
 from redemption_server.rules.outcomes import Granted
 from redemption_server.rules.refusals import Refused
 
-from tests.rules.promotion_desk import grant, on_one_engine, reasons, recorded, refuse_once, replay, stock
+from tests.rules.promotion_desk import (
+    grant,
+    on_one_engine,
+    reasons,
+    recorded,
+    refuse_once,
+    replay,
+    stock,
+)
 from tests.support.catalogs import OTHER_CUSTOMER, promotion
 from tests.support.clock import ODD_DATE
 from tests.support.desk import Desk, use
@@ -129,7 +137,8 @@ async def test_another_customer_is_a_conflict(desk: Desk, first: int, again: int
 
 @pytest.mark.provokes("TRANSACTION_CONFLICT")
 @pytest.mark.xfail(
-    strict=True, reason="rules/redeem_promotions.py: `field` goes to the violation, not its metadata"
+    strict=True,
+    reason="rules/redeem_promotions.py: `field` goes to the violation, not its metadata",
 )
 async def test_the_metadata_of_a_conflict_hold_every_variable_of_its_message(desk: Desk) -> None:
     await stock(desk, promotion())

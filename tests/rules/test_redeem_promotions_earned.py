@@ -8,7 +8,15 @@ import pytest
 from redemption_server.rules.outcomes import Granted
 from redemption_server.rules.refusals import Refused
 
-from tests.rules.promotion_desk import grant, on_one_engine, reasons, refuse_once, replay, stock, submit
+from tests.rules.promotion_desk import (
+    grant,
+    on_one_engine,
+    reasons,
+    refuse_once,
+    replay,
+    stock,
+    submit,
+)
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, promotion
 from tests.support.desk import Desk, use
 
@@ -73,9 +81,7 @@ async def test_by_default_anyone_may_use_an_earned_promotion_and_the_record_says
 async def test_the_customer_who_earned_a_promotion_uses_it_without_a_flag(
     desk: Desk, check: bool
 ) -> None:
-    await stock(
-        desk, promotion(), earned_promotions=[earned()], check_earned_promotion_owner=check
-    )
+    await stock(desk, promotion(), earned_promotions=[earned()], check_earned_promotion_owner=check)
     granted = await grant(desk, use_earned(), identifier_pair=("externalId", "E1"))
     assert not granted.uses[0].earned_by_other_customer
 

@@ -1,4 +1,4 @@
-"""Step 6: limits are summed per promotion over the whole request and end at exactly their number."""
+"""Step 6: limits are summed per promotion over the request and end at exactly their number."""
 
 import asyncio
 from collections import Counter
@@ -108,8 +108,8 @@ async def test_a_limit_per_code_is_each_codes_own(desk: Desk) -> None:
 @on_one_engine
 async def test_a_discount_is_that_of_the_whole_line(desk: Desk) -> None:
     await stock(desk, limited("discount_total"))
-    quantities = {"discount_applied_on_quantity": 90 * MICRO, "amount": 90 * MICRO}
-    await grant(desk, demand(3, redemption_count=1_000, **quantities))
+    whole = demand(3, redemption_count=1_000, discount_applied_on_quantity=90 * MICRO)
+    await grant(desk, whole._replace(amount=90 * MICRO))
 
 
 @pytest.mark.provokes("LIMIT_REACHED")
@@ -163,8 +163,7 @@ async def test_every_limit_that_is_exceeded_is_answered_at_once(desk: Desk) -> N
     violations = await refuse(desk, *two_of_each)
     found = [(v.metadata["promotion_id"], v.metadata["scope"]) for v in violations]
     assert sorted(found) == sorted(
-        [("p1", scope) for scope in SCOPES.values()]
-        + [("p2", SCOPES[name]) for name in codeless]
+        [("p1", scope) for scope in SCOPES.values()] + [("p2", SCOPES[name]) for name in codeless]
     )
     anonymous = await refuse(desk, demand(1, promo_code=""), customer_id=-1)
     assert sorted(reasons(anonymous)) == ["ANONYMOUS_NOT_ALLOWED", "CODE_REQUIRED"]

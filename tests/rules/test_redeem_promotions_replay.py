@@ -11,7 +11,15 @@ from redemption_server.rules.commands import Caller
 from redemption_server.rules.identity import promotion_identifier
 from redemption_server.rules.outcomes import Granted, Replayed
 
-from tests.rules.promotion_desk import grant, on_one_engine, reasons, recorded, refuse, replay, stock
+from tests.rules.promotion_desk import (
+    grant,
+    on_one_engine,
+    reasons,
+    recorded,
+    refuse,
+    replay,
+    stock,
+)
 from tests.support.catalogs import (
     CUSTOMER,
     ORG,
@@ -130,9 +138,7 @@ async def test_a_customer_matches_by_the_identifier_as_sent_or_by_the_customer_i
     for same in (MOBILE, ("id", str(CUSTOMER)), ("mobile", "9999988889"), ("externalId", "E1")):
         await replay(desk, use(), transaction_identifier="t1", identifier_pair=same)
     for other in (("cardNumber", "C2"), ("email", "one@example.com"), ("id", "999")):
-        [conflict] = await refuse(
-            desk, use(), transaction_identifier="t1", identifier_pair=other
-        )
+        [conflict] = await refuse(desk, use(), transaction_identifier="t1", identifier_pair=other)
         assert conflict.field == "customer_identifier_value"
 
 

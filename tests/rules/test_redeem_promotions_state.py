@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.rules.promotion_desk import grant, on_one_engine, reasons, refuse, refuse_once, replay, stock
+from tests.rules.promotion_desk import (
+    grant,
+    on_one_engine,
+    reasons,
+    refuse,
+    refuse_once,
+    replay,
+    stock,
+)
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, promotion
 from tests.support.desk import Desk, use
 

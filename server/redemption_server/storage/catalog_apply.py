@@ -29,7 +29,7 @@ from redemption_server.storage.catalog_tables import (
     TillRow,
 )
 from redemption_server.storage.coupon_facts import series_of
-from redemption_server.storage.dialect import among, delete_rows, insert_rows, table_of
+from redemption_server.storage.dialect import delete_rows, insert_rows, table_of
 from redemption_server.storage.promotion_facts import promotion_of
 
 _organization = table_of(OrganizationRow)
@@ -101,9 +101,7 @@ class ApplyCatalog:
 
 
 def _stored_hashes(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-    rows = connection.execute(
-        select(_credential).where(among(connection, _credential.c.key, sorted(keys)))
-    )
+    rows = connection.execute(select(_credential).where(_credential.c.key.in_(sorted(keys))))
     return {row.key: row.secret_hash for row in rows}
 
 

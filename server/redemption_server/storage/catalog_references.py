@@ -95,9 +95,7 @@ def _dangling(
     if not asked:
         return
     wanted = sorted({value for _, value in asked})
-    statement = select(column).where(
-        column.table.c.org_id == org_id, among(connection, column, wanted)
-    )
+    statement = select(column).select_from(among(connection, org_id, column, wanted))
     stored = set(connection.execute(statement).scalars())
     for path, value in asked:
         if value not in stored:
@@ -141,10 +139,8 @@ def _moved_objects(
     for key, parent, mentions in parents:
         if not mentions:
             continue
-        statement = select(key, parent).where(
-            key.table.c.org_id == organization.id,
-            among(connection, key, [mention[1] for mention in mentions]),
-        )
+        values = sorted({mention[1] for mention in mentions})
+        statement = select(key, parent).select_from(among(connection, organization.id, key, values))
         stored = {row[0]: row[1] for row in connection.execute(statement)}
         for field_path, value, mentioned_parent in mentions:
             if stored.get(value, mentioned_parent) != mentioned_parent:
@@ -186,9 +182,7 @@ def _held_by_others(
     if not mentions:
         return
     values = sorted({mention.value for mention in mentions})
-    statement = select(table.c.id, column).where(
-        table.c.org_id == org_id, among(connection, column, values)
-    )
+    statement = select(table.c.id, column).select_from(among(connection, org_id, column, values))
     replaced = {mention.object_id for mention in mentions}
     holders = {row[1]: row[0] for row in connection.execute(statement)}
     for mention in mentions:

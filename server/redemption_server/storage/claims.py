@@ -16,7 +16,7 @@ from redemption_server.storage.dialect import (
     delete_rows,
     insert_returning,
     insert_rows,
-    rows_table,
+    matching,
     table_of,
 )
 from redemption_server.storage.instants import to_ms
@@ -67,15 +67,10 @@ def load_answers(
     if not keys:
         return {}
     rows = [(int(operation), key) for operation, key in keys]
-    source, (operation, key, _) = rows_table(connection, _KEY_COLUMNS, rows)
-    statement = (
-        select(_claim.c.operation, _claim.c.key, _claim.c.content, _claim.c.answer)
-        .select_from(source)
-        .join(
-            _claim,
-            (_claim.c.org_id == org_id) & (_claim.c.operation == operation) & (_claim.c.key == key),
-        )
-    )
+    matched = matching(connection, org_id, _KEY_COLUMNS, rows)
+    statement = select(
+        _claim.c.operation, _claim.c.key, _claim.c.content, _claim.c.answer
+    ).select_from(matched.source)
     return {
         RequestKey(Operation(row.operation), row.key): unpack_results(row.content, row.answer)
         for row in connection.execute(statement)

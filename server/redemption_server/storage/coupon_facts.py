@@ -18,17 +18,13 @@ def load(connection: Connection, facts: Facts, code_keys: Sequence[str]) -> None
     """Fills in the coupons with the codes, and their series."""
     org_id = facts.organization.id
     coupons = connection.execute(
-        select(_coupon).where(
-            _coupon.c.org_id == org_id, among(connection, _coupon.c.code_key, code_keys)
-        )
+        select(_coupon).select_from(among(connection, org_id, _coupon.c.code_key, code_keys))
     )
     facts.coupons = {row.code_key: _coupon_of(row) for row in coupons}
     series_ids = sorted({coupon.series_id for coupon in facts.coupons.values()})
     if series_ids:
         series = connection.execute(
-            select(_series).where(
-                _series.c.org_id == org_id, among(connection, _series.c.id, series_ids)
-            )
+            select(_series).select_from(among(connection, org_id, _series.c.id, series_ids))
         )
         facts.series = {row.id: series_of(row) for row in series}
 

@@ -7,7 +7,7 @@ they are, which saves a fifth over building them anew.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -17,10 +17,9 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Table,
-    any_,
+    and_,
     bindparam,
     func,
-    select,
 )
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
@@ -39,25 +38,38 @@ def table_of(model: type[SQLModel]) -> Table:
     return table
 
 
+class Matched(NamedTuple):
+    """The rows of a table that match parameter rows, to select from, in the parameters' order."""
+
+    source: FromClause
+    position: ColumnElement[Any]
+
+
+def matching(
+    connection: Connection, org_id: int, columns: Sequence[Column[Any]], rows: Sequence[Row]
+) -> Matched:
+    """The organisation's rows whose `columns`, all of one table, equal one of `rows`."""
+    parameters, cells, position = _parameter_table(connection, columns, rows)
+    table = columns[0].table
+    equal = [column == cell for column, cell in zip(columns, cells, strict=True)]
+    return Matched(parameters.join(table, and_(table.c.org_id == org_id, *equal)), position)
+
+
 def among(
-    connection: Connection, column: Column[Any], values: Sequence[Any]
-) -> ColumnElement[bool]:
-    """`column` is one of `values`."""
-    if is_sqlite(connection):
-        each = func.json_each(_json(values)).table_valued("value")
-        return column.in_(select(each.c.value))
-    array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
-    return column == any_(array)
+    connection: Connection, org_id: int, column: Column[Any], values: Iterable[Any]
+) -> FromClause:
+    """The organisation's rows whose `column` is one of `values`, which are distinct."""
+    return matching(connection, org_id, [column], [(value,) for value in values]).source
 
 
-def rows_table(
+def _parameter_table(
     connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[Row]
-) -> tuple[FromClause, list[ColumnElement[Any]]]:
-    """`rows` as a table to join with: its columns, typed like `columns`, and their position."""
+) -> tuple[FromClause, list[ColumnElement[Any]], ColumnElement[Any]]:
+    """`rows` as a table: itself, its cells, typed like `columns`, and their position."""
     if is_sqlite(connection):
         each = func.json_each(_json(rows)).table_valued("key", "value")
         cells = [func.json_extract(each.c.value, f"$[{i}]") for i in range(len(columns))]
-        return each, [*cells, each.c.key]
+        return each, list(cells), each.c.key
     arrays = [
         bindparam(None, [row[i] for row in rows], type_=ARRAY(column.type), unique=True)
         for i, column in enumerate(columns)
@@ -65,7 +77,7 @@ def rows_table(
     names = [column.name for column in columns]
     unnested = func.unnest(*arrays).table_valued(*names, with_ordinality="position")
     derived = unnested.render_derived()
-    return derived, [derived.c[name] for name in (*names, "position")]
+    return derived, [derived.c[name] for name in names], derived.c["position"]
 
 
 def insert_rows(

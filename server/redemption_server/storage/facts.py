@@ -83,9 +83,7 @@ def load_customers(
     for kind, values in by_kind.items():
         column = _IDENTIFIER_COLUMNS[kind]
         wanted = [int(value) for value in values] if kind is IdentifierKind.ID else list(values)
-        statement = select(_customer).where(
-            _customer.c.org_id == org_id, among(connection, column, sorted(wanted))
-        )
+        statement = select(_customer).select_from(among(connection, org_id, column, sorted(wanted)))
         for row in connection.execute(statement):
             value = str(getattr(row, column.name))
             customers[CustomerIdentifier(kind, value)] = _customer_of(row)

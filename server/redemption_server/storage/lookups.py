@@ -110,15 +110,13 @@ def find_codes(
             _code.c.promotion_id,
             _promotion.c.name,
         )
-        .join(
-            _promotion,
-            (_promotion.c.org_id == org_id) & (_promotion.c.id == _code.c.promotion_id),
+        .select_from(
+            among(connection, org_id, _code.c.code_key, code_keys).join(
+                _promotion,
+                (_promotion.c.org_id == org_id) & (_promotion.c.id == _code.c.promotion_id),
+            )
         )
-        .where(
-            _code.c.org_id == org_id,
-            among(connection, _code.c.code_key, code_keys),
-            _promotion.c.mode == mode.value,
-        )
+        .where(_promotion.c.mode == mode.value)
     )
     return [FoundCode(*row, mode) for row in connection.execute(statement)]
 
@@ -130,11 +128,8 @@ def redeemed_code_ids(connection: Connection, org_id: int, codes: Sequence[Found
     redeemed = exists().where(
         _redemption.c.org_id == org_id, _redemption.c.code_id == _code.c.id, _HAS_CODE
     )
-    statement = select(_code.c.id).where(
-        _code.c.org_id == org_id,
-        among(connection, _code.c.id, [code.id for code in codes]),
-        redeemed,
-    )
+    wanted = among(connection, org_id, _code.c.id, [code.id for code in codes])
+    statement = select(_code.c.id).select_from(wanted).where(redeemed)
     return set(connection.execute(statement).scalars())
 
 
@@ -165,11 +160,8 @@ def summarize(
             func.sum(_redemption.c.redemption_count),
             *sum_parts(_redemption.c.discount_micros),
         )
-        .where(
-            _redemption.c.org_id == org_id,
-            among(connection, _redemption.c.code_id, [code.id for code in codes]),
-            _HAS_CODE,
-        )
+        .select_from(among(connection, org_id, _redemption.c.code_id, [code.id for code in codes]))
+        .where(_HAS_CODE)
         .group_by(_redemption.c.code_id)
     )
     sums = {row[0]: row for row in connection.execute(statement)}
@@ -214,16 +206,21 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
             _promotion.c.mode,
             _product.c.id.label("product_id"),
         )
-        .join(
-            _transaction,
-            (_transaction.c.org_id == org_id) & (_transaction.c.id == _redemption.c.transaction_id),
+        .select_from(
+            among(connection, org_id, _redemption.c.id, ids)
+            .join(
+                _transaction,
+                (_transaction.c.org_id == org_id)
+                & (_transaction.c.id == _redemption.c.transaction_id),
+            )
+            .join(
+                _promotion,
+                (_promotion.c.org_id == org_id) & (_promotion.c.id == _redemption.c.promotion_id),
+            )
+            .outerjoin(
+                _product, (_product.c.org_id == org_id) & (_product.c.sku == _redemption.c.sku)
+            )
         )
-        .join(
-            _promotion,
-            (_promotion.c.org_id == org_id) & (_promotion.c.id == _redemption.c.promotion_id),
-        )
-        .outerjoin(_product, (_product.c.org_id == org_id) & (_product.c.sku == _redemption.c.sku))
-        .where(_redemption.c.org_id == org_id, among(connection, _redemption.c.id, ids))
         .order_by(_redemption.c.id.desc())
     )
 

@@ -21,7 +21,7 @@ from redemption_server.storage.catalog_tables import (
     PromotionCodeRow,
     PromotionRow,
 )
-from redemption_server.storage.dialect import among, rows_table, table_of
+from redemption_server.storage.dialect import among, matching, table_of
 from redemption_server.storage.instants import optional_from_ms
 
 _promotion = table_of(PromotionRow)
@@ -47,9 +47,7 @@ def load(
     earned_ids = sorted({use.earned_promotion_id for use in uses if use.earned_promotion_id})
     if earned_ids:
         rows = connection.execute(
-            select(_earned).where(
-                _earned.c.org_id == org_id, among(connection, _earned.c.id, earned_ids)
-            )
+            select(_earned).select_from(among(connection, org_id, _earned.c.id, earned_ids))
         )
         facts.earned_promotions = {row.id: _earned_of(row) for row in rows}
 
@@ -73,7 +71,7 @@ def _load_promotions(
     ]
     statement = select(
         _promotion, ends[0].label("first_code_id"), ends[1].label("last_code_id")
-    ).where(_promotion.c.org_id == org_id, among(connection, _promotion.c.id, promotion_ids))
+    ).select_from(among(connection, org_id, _promotion.c.id, promotion_ids))
     promotions, only_code_ids = {}, {}
     for row in connection.execute(statement):
         promotions[row.id] = promotion_of(row)
@@ -94,13 +92,13 @@ def _load_codes(
     keys = sorted({fold(use.promo_code) for use in uses if use.promo_code})
     if keys:
         rows = connection.execute(
-            select(_code).where(_code.c.org_id == org_id, among(connection, _code.c.code_key, keys))
+            select(_code).select_from(among(connection, org_id, _code.c.code_key, keys))
         )
         facts.codes = {row.code_key: _code_of(row) for row in rows}
     only = sorted(code_id for code_id in only_code_ids.values() if code_id)
     if only:
         rows = connection.execute(
-            select(_code).where(_code.c.org_id == org_id, among(connection, _code.c.id, only))
+            select(_code).select_from(among(connection, org_id, _code.c.id, only))
         )
         facts.only_codes = {row.promotion_id: _code_of(row) for row in rows}
 
@@ -109,18 +107,8 @@ def _load_linked_codes(connection: Connection, facts: Facts, pairs: list[tuple[s
     if not pairs:
         return
     columns = [_code.c.promotion_id, _code.c.customer_id]
-    source, (promotion_id, customer_id, _) = rows_table(connection, columns, pairs)
-    statement = (
-        select(_code)
-        .select_from(source)
-        .join(
-            _code,
-            (_code.c.org_id == facts.organization.id)
-            & (_code.c.promotion_id == promotion_id)
-            & (_code.c.customer_id == customer_id),
-        )
-        .where(_code.c.active)
-    )
+    matched = matching(connection, facts.organization.id, columns, pairs)
+    statement = select(_code).select_from(matched.source).where(_code.c.active)
     linked: dict[tuple[str, int], tuple[PromotionCode, ...]] = {}
     for row in connection.execute(statement):
         key = (row.promotion_id, row.customer_id)

@@ -89,19 +89,15 @@ def load_transactions(
     if not identifiers:
         return {}
     rows = connection.execute(
-        select(_transaction).where(
-            _transaction.c.org_id == org_id,
-            among(connection, _transaction.c.transaction_identifier, identifiers),
+        select(_transaction).select_from(
+            among(connection, org_id, _transaction.c.transaction_identifier, identifiers)
         )
     ).mappings()
     transactions = {row["id"]: row for row in rows}
     uses: dict[str, list[RowMapping]] = {transaction_id: [] for transaction_id in transactions}
     statement = (
         select(_redemption)
-        .where(
-            _redemption.c.org_id == org_id,
-            among(connection, _redemption.c.transaction_id, list(transactions)),
-        )
+        .select_from(among(connection, org_id, _redemption.c.transaction_id, list(transactions)))
         .order_by(_redemption.c.id)
     )
     for row in connection.execute(statement).mappings():

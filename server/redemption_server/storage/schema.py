@@ -30,16 +30,17 @@ def schema_version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def migrate(connection: Connection) -> None:
-    """Brings the database to SCHEMA_VERSION; does nothing when it is there."""
+def migrate(connection: Connection) -> bool:
+    """Brings the database to SCHEMA_VERSION; returns whether there was anything to do."""
     if schema_version(connection) == SCHEMA_VERSION:
-        return
+        return False
     from alembic import command
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_MIGRATIONS))
     command.upgrade(config, SCHEMA_VERSION)
+    return True
 
 
 async def migrate_url(url: str) -> None:
@@ -56,5 +57,6 @@ async def migrate_url(url: str) -> None:
 def _migrate_sqlite(url: str) -> None:
     engine = sqlite.writer_engine(url)
     with engine.begin() as connection:
-        migrate(connection)
+        if migrate(connection):
+            sqlite.assume_large_tables(connection)
     engine.dispose()

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
 from redemption_server.rules.facts import Count, CounterKey, Scope
 from redemption_server.rules.outcomes import UsageChange
-from redemption_server.storage.dialect import insert_rows, is_sqlite, rows_table, table_of
+from redemption_server.storage.dialect import insert_rows, is_sqlite, matching, table_of
 from redemption_server.storage.instants import optional_from_ms, to_ms
 from redemption_server.storage.record_tables import UsageRow
 
@@ -33,14 +33,12 @@ def lock_usage(
     if not is_sqlite(connection):
         zeros = [(org_id, *key, 0, None, None) for key in keys]
         insert_rows(connection, _usage, zeros, "ON CONFLICT DO NOTHING")
-    source, (*cells, position) = rows_table(connection, _KEY, keys)
-    matches = [column == cell for column, cell in zip(_KEY, cells, strict=True)]
+    matched = matching(connection, org_id, _KEY, keys)
     statement = (
         select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
-        .select_from(source)
-        .join(_usage, and_(_usage.c.org_id == org_id, *matches))
+        .select_from(matched.source)
         # By position, not by key: collations sort text differently from the inserts above.
-        .order_by(position)
+        .order_by(matched.position)
         .with_for_update(of=_usage)
     )
     for scope, subject, member, window_start, used, last_at_ms in connection.execute(statement):
