@@ -3,27 +3,22 @@
 All errors are collected; each names the path of the field and, secrets excepted, the value.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import argon2
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 from redemption.v1 import catalog_pb2
 
+from redemption_server.catalog.checker import Checker
 from redemption_server.rules.decimals import DecimalError, parse_micros
 from redemption_server.rules.normal import fold, mobile_digits
 from redemption_server.rules.refusals import Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
 
 OBJECTS_MAX = 50_000
-TEXT_LENGTH_MAX = 250
 COUNT_LIMIT_MAX = 10**15
 DAYS_MAX = 36_500
-_HASH_LENGTH_MAX = 500
-_INSTANT_SECONDS_MAX = 221_845_392_000  # year 9000: leaves room to add days in any zone
-_DISCOUNT_TOTAL_DIGITS = 12
 
 
 def count_objects(catalog: catalog_pb2.Catalog) -> int:
@@ -39,7 +34,7 @@ def check_catalog(catalog: catalog_pb2.Catalog) -> list[Violation]:
         return [field_invalid("catalog", problem)]
     if not objects:
         return [field_invalid("catalog.organizations", "must not be empty")]
-    checker = _Checker()
+    checker = Checker()
     checker.message(catalog, "catalog")
     checker.unique("catalog.organizations", catalog.organizations, "id", lambda o: o.id)
     for path, organization in paths.indexed("catalog.organizations", catalog.organizations):
@@ -47,77 +42,7 @@ def check_catalog(catalog: catalog_pb2.Catalog) -> list[Violation]:
     return checker.violations
 
 
-class _Checker:
-    def __init__(self) -> None:
-        self.violations: list[Violation] = []
-
-    def fail(self, path: str, problem: str) -> None:
-        self.violations.append(field_invalid(path, problem))
-
-    def message(self, message: Message, path: str) -> None:
-        """What holds for every field of its type: text, instants, enums, ids."""
-        for descriptor, value in message.ListFields():
-            field_path = f"{path}.{descriptor.name}"
-            items = (
-                paths.indexed(field_path, value)
-                if descriptor.is_repeated
-                else [(field_path, value)]
-            )
-            for item_path, item in items:
-                self.value(descriptor, item, item_path)
-
-    def value(self, descriptor: FieldDescriptor, value: Any, path: str) -> None:
-        if descriptor.type == FieldDescriptor.TYPE_STRING:
-            self.text(descriptor.name, value, path)
-        elif descriptor.enum_type is not None:
-            if value not in descriptor.enum_type.values_by_number:
-                self.fail(path, f"is no known value: {value}")
-        elif descriptor.message_type is None:
-            return
-        elif descriptor.message_type.full_name == "google.protobuf.Timestamp":
-            if not (0 <= value.seconds < _INSTANT_SECONDS_MAX and 0 <= value.nanos < 10**9):
-                self.fail(path, "must be an instant of the years 1970 to 8999")
-        elif descriptor.message_type.full_name == "google.type.Decimal":
-            digits = _DISCOUNT_TOTAL_DIGITS if "discount_total" in path else 10
-            self.decimal(value.value, path, digits)
-        else:
-            self.message(value, path)
-
-    def text(self, name: str, value: str, path: str) -> None:
-        longest = _HASH_LENGTH_MAX if name == "secret_hash" else TEXT_LENGTH_MAX
-        if len(value) > longest:
-            self.fail(path, f"must be at most {longest} characters, not {len(value)}")
-        if "\0" in value:
-            self.fail(path, "must not contain the character NUL")
-
-    def decimal(self, text: str, path: str, digits: int) -> None:
-        try:
-            parse_micros(text, integer_digits=digits)
-        except DecimalError as error:
-            self.fail(path, f"{error}, not {text[:50]!r}")
-
-    def unique(self, path: str, items: Iterable[Any], name: str, key: Callable[[Any], Any]) -> None:
-        seen: set[Any] = set()
-        for item_path, item in paths.indexed(path, items):
-            value = key(item)
-            if value and value in seen:
-                self.fail(f"{item_path}.{name}", f"stands twice in the catalog: {value!r}")
-            seen.add(value)
-
-    def positive(self, path: str, value: int) -> None:
-        if value <= 0:
-            self.fail(path, f"must be a positive integer, not {value}")
-
-    def between(self, path: str, value: int, lowest: int, highest: int) -> None:
-        if not lowest <= value <= highest:
-            self.fail(path, f"must be {lowest} to {highest}, not {value}")
-
-    def present(self, path: str, value: object) -> None:
-        if not value:
-            self.fail(path, "is required")
-
-
-def _organization(checker: _Checker, organization: catalog_pb2.Organization, path: str) -> None:
+def _organization(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
     checker.positive(f"{path}.id", organization.id)
     if organization.HasField("rate_limit_per_minute"):
         value = organization.rate_limit_per_minute
@@ -131,8 +56,8 @@ def _organization(checker: _Checker, organization: catalog_pb2.Organization, pat
     for item_path, promotion in paths.indexed(f"{path}.promotions", organization.promotions):
         _promotion(checker, promotion, item_path)
     codes = list(paths.promotion_codes(organization, path))
-    _unique_over_lists(checker, codes, "id", lambda code: code.id)
-    _unique_over_lists(checker, codes, "code", lambda code: fold(code.code))
+    checker.unique_over_lists(codes, "id", lambda code: code.id)
+    checker.unique_over_lists(codes, "code", lambda code: fold(code.code))
     for item_path, code in codes:
         checker.present(f"{item_path}.id", code.id)
         _code(checker, f"{item_path}.code", code.code, forbidden=",")
@@ -140,13 +65,13 @@ def _organization(checker: _Checker, organization: catalog_pb2.Organization, pat
     for item_path, series in paths.indexed(f"{path}.coupon_series", organization.coupon_series):
         _series(checker, series, item_path)
     coupons = list(paths.coupons(organization, path))
-    _unique_over_lists(checker, coupons, "code", lambda coupon: fold(coupon.code))
+    checker.unique_over_lists(coupons, "code", lambda coupon: fold(coupon.code))
     for item_path, coupon in coupons:
         _code(checker, f"{item_path}.code", coupon.code)
         _optional_id(checker, f"{item_path}.customer", coupon.customer)
 
 
-def _simple_objects(checker: _Checker, organization: catalog_pb2.Organization, path: str) -> None:
+def _simple_objects(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
     for name in (
         "tills",
         "products",
@@ -178,7 +103,7 @@ def _simple_objects(checker: _Checker, organization: catalog_pb2.Organization, p
         _credential(checker, credential, item_path)
 
 
-def _customers(checker: _Checker, organization: catalog_pb2.Organization, path: str) -> None:
+def _customers(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
     list_path = f"{path}.customers"
     keys: dict[str, Callable[[Any], str]] = {
         "mobile": lambda c: mobile_digits(c.mobile, organization.region) if c.mobile else "",
@@ -194,7 +119,7 @@ def _customers(checker: _Checker, organization: catalog_pb2.Organization, path: 
             checker.fail(f"{item_path}.mobile", f"is no mobile number: {customer.mobile!r}")
 
 
-def _credential(checker: _Checker, credential: catalog_pb2.Credential, path: str) -> None:
+def _credential(checker: Checker, credential: catalog_pb2.Credential, path: str) -> None:
     checker.present(f"{path}.key", credential.key)
     if ":" in credential.key or not credential.key.isprintable():
         checker.fail(f"{path}.key", "must be printable and without a colon")
@@ -214,7 +139,7 @@ def _acceptable_hash(encoded: str) -> bool:
     return parameters.type is argon2.Type.ID and cheap
 
 
-def _promotion(checker: _Checker, promotion: catalog_pb2.Promotion, path: str) -> None:
+def _promotion(checker: Checker, promotion: catalog_pb2.Promotion, path: str) -> None:
     limits, limits_path = promotion.limits, f"{path}.limits"
     for name in (
         "redemptions_total",
@@ -233,7 +158,7 @@ def _promotion(checker: _Checker, promotion: catalog_pb2.Promotion, path: str) -
     _order(checker, promotion, "starts_at", "ends_at", path)
 
 
-def _series(checker: _Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
+def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
     checker.present(f"{path}.discount_type", series.discount_type)
     if not series.HasField("discount_value"):
         checker.fail(f"{path}.discount_value", "is required")
@@ -253,7 +178,7 @@ def _series(checker: _Checker, series: catalog_pb2.CouponSeries, path: str) -> N
         _amount_order(checker, series, path)
 
 
-def _amount_order(checker: _Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
+def _amount_order(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
     try:
         reversed_ = parse_micros(series.min_amount.value) > parse_micros(series.max_amount.value)
     except DecimalError:
@@ -262,33 +187,22 @@ def _amount_order(checker: _Checker, series: catalog_pb2.CouponSeries, path: str
         checker.fail(f"{path}.max_amount", "must not be below min_amount")
 
 
-def _order(checker: _Checker, message: Any, first: str, last: str, path: str) -> None:
+def _order(checker: Checker, message: Any, first: str, last: str, path: str) -> None:
     if message.HasField(first) and message.HasField(last):
         start, end = getattr(message, first), getattr(message, last)
         if (end.seconds, end.nanos) <= (start.seconds, start.nanos):
             checker.fail(f"{path}.{last}", f"must be after {first}")
 
 
-def _code(checker: _Checker, path: str, code: str, forbidden: str = "") -> None:
+def _code(checker: Checker, path: str, code: str, forbidden: str = "") -> None:
     checker.present(path, code)
     if any(character.isspace() or character in forbidden for character in code):
         checker.fail(path, f"must not contain white space{' or a comma' if forbidden else ''}")
 
 
-def _optional_id(checker: _Checker, path: str, value: int) -> None:
+def _optional_id(checker: Checker, path: str, value: int) -> None:
     if value < 0:
         checker.fail(path, f"must be a positive integer, not {value}")
-
-
-def _unique_over_lists(
-    checker: _Checker, items: Iterable[tuple[str, Any]], name: str, key: Callable[[Any], str]
-) -> None:
-    seen: set[str] = set()
-    for path, item in items:
-        value = key(item)
-        if value and value in seen:
-            checker.fail(f"{path}.{name}", f"stands twice in the catalog: {value!r}")
-        seen.add(value)
 
 
 def _known_zone(name: str) -> bool:
