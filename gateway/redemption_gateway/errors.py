@@ -87,7 +87,7 @@ def status_answer(form: str, status: Status, json_name: JsonName, timestamp_ms: 
     http_status = HTTP_STATUSES.get(reason)
     if http_status is None:
         return error_answer(form, 500, _INTERNAL, [_INTERNAL], timestamp_ms)
-    texts = details.texts(json_name) or [status.message]
+    texts = details.texts(json_name) or [details.message(status, json_name)]
     message = VALIDATION_FAILED if reason in _SHAPE_REASONS else texts[0]
     answer = error_answer(form, http_status, message, texts, timestamp_ms)
     if reason == "ORGANIZATION_NOT_ENABLED":
@@ -108,9 +108,18 @@ class _Details:
         self.retry_seconds: int | None = None
         for detail in status.details:
             if detail.Unpack(retry):
-                self.retry_seconds = max(1, retry.retry_delay.seconds)
+                delay = retry.retry_delay
+                self.retry_seconds = max(1, delay.seconds + (delay.nanos > 0))
             for message in (self.info, self._bad_request, self._precondition):
                 detail.Unpack(message)
+
+    def message(self, status: Status, json_name: JsonName) -> str:
+        """The message of the status; a field that a conflict ends with is named as JSON does."""
+        message: str = status.message
+        field: str = self.info.metadata.get("field", "")
+        if field and message.endswith(field):
+            return message.removesuffix(field) + json_name(field)
+        return message
 
     def texts(self, json_name: JsonName) -> list[str]:
         """A sentence for each violation, fields named as the JSON does."""

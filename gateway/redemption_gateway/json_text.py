@@ -8,7 +8,11 @@ import json
 import re
 from typing import Any, Final
 
-_COMMENT_OR_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n\r]*|/\*.*?\*/', re.DOTALL)
+# What is never closed reaches to the end: giving up there and looking again from the next character
+# would take quadratic time.
+_COMMENT_OR_STRING: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*(?:"|\Z|\\\Z)|//[^\n\r]*|/\*.*?(?:\*/|\Z)', re.DOTALL
+)
 
 
 class NumberText(str):

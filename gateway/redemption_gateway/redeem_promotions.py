@@ -76,7 +76,8 @@ class RedeemPromotionsSurface:
             redemptions=map(_use, fields.objects("redemptions", _USE_FIELDS)),
         )
         body.check()
-        return Decoded(message, unknown_fields=body.unknown_fields)
+        # The path has no query parameters.
+        return Decoded(message, unknown_fields=body.unknown_fields + len(request.query))
 
     def encode(self, response: _Response, context: Any) -> HttpAnswer:  # noqa: ARG002
         """See `Surface`."""

@@ -122,7 +122,9 @@ def _customers(checker: Checker, organization: catalog_pb2.Organization, path: s
 def _credential(checker: Checker, credential: catalog_pb2.Credential, path: str) -> None:
     checker.present(f"{path}.key", credential.key)
     if ":" in credential.key or not credential.key.isprintable():
-        checker.fail(f"{path}.key", "must be printable and without a colon")
+        checker.fail(
+            f"{path}.key", f"must be printable and without a colon, not {credential.key!r}"
+        )
     if bool(credential.secret) == bool(credential.secret_hash):
         checker.fail(f"{path}.secret", "or secret_hash is required, one of the two")
     if credential.secret_hash and not _acceptable_hash(credential.secret_hash):
@@ -152,7 +154,8 @@ def _promotion(checker: Checker, promotion: catalog_pb2.Promotion, path: str) ->
             checker.between(f"{limits_path}.{name}.limit", value.limit, 1, COUNT_LIMIT_MAX)
             windowed = name in ("redemptions_total", "redemptions_per_customer")
             if value.window and not windowed:
-                checker.fail(f"{limits_path}.{name}.window", "is not possible on this limit")
+                window = catalog_pb2.LimitWindow.Name(value.window).removeprefix("LIMIT_WINDOW_")
+                checker.fail(f"{limits_path}.{name}.window", f"is not possible here: {window}")
     if limits.HasField("discount_total") and not limits.discount_total.HasField("limit"):
         checker.fail(f"{limits_path}.discount_total.limit", "is required")
     _order(checker, promotion, "starts_at", "ends_at", path)
@@ -184,20 +187,22 @@ def _amount_order(checker: Checker, series: catalog_pb2.CouponSeries, path: str)
     except DecimalError:
         return  # reported with the field
     if reversed_:
-        checker.fail(f"{path}.max_amount", "must not be below min_amount")
+        shown = series.max_amount.value
+        checker.fail(f"{path}.max_amount", f"must not be below min_amount, as {shown} is")
 
 
 def _order(checker: Checker, message: Any, first: str, last: str, path: str) -> None:
     if message.HasField(first) and message.HasField(last):
         start, end = getattr(message, first), getattr(message, last)
         if (end.seconds, end.nanos) <= (start.seconds, start.nanos):
-            checker.fail(f"{path}.{last}", f"must be after {first}")
+            checker.fail(f"{path}.{last}", f"must be after {first}, not {end.ToJsonString()}")
 
 
 def _code(checker: Checker, path: str, code: str, forbidden: str = "") -> None:
     checker.present(path, code)
     if any(character.isspace() or character in forbidden for character in code):
-        checker.fail(path, f"must not contain white space{' or a comma' if forbidden else ''}")
+        or_comma = " or a comma" if forbidden else ""
+        checker.fail(path, f"must not contain white space{or_comma}, not {code!r}")
 
 
 def _optional_id(checker: Checker, path: str, value: int) -> None:

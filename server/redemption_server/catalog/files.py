@@ -188,7 +188,7 @@ def _integer(text: str, bits: int) -> int | None:
 
 
 def _is_null(node: yaml.Node) -> bool:
-    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    plain = isinstance(node, yaml.ScalarNode) and node.style in (None, "")
     return plain and node.value in ("", "~", "null")
 
 

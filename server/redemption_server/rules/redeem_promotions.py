@@ -93,12 +93,14 @@ def _replay(recorded: RecordedTransaction, plan: Plan) -> Outcome:
     field = first_difference(recorded, plan.command, plan.customer)
     if field is None:
         return Replayed(recorded)
-    return Refused.because(
+    identifier = plan.command.transaction_identifier
+    violation = Violation(
         Reason.TRANSACTION_CONFLICT,
-        f"Transaction {plan.command.transaction_identifier} was recorded with another {field}",
+        f"Transaction {identifier} was recorded with another {field}",
         field=field,
-        transaction_identifier=plan.command.transaction_identifier,
+        metadata={"transaction_identifier": identifier, "field": field},
     )
+    return Refused([violation])
 
 
 def _customer_not_found(command: RedeemPromotions) -> Violation:

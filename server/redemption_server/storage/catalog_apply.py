@@ -14,7 +14,7 @@ from redemption_server.rules.refusals import Refused, Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
 from redemption_server.storage import catalog_rows
 from redemption_server.storage.catalog_counters import rebuild_promotion, rebuild_series
-from redemption_server.storage.catalog_references import check_references
+from redemption_server.storage.catalog_references import check_keys, check_references
 from redemption_server.storage.catalog_tables import (
     CouponRow,
     CouponSeriesRow,
@@ -121,7 +121,7 @@ def _apply_organization(
     zone_before = _put_organization(connection, organization)
     settings = catalog_rows.organization_settings(organization)
     zone = ZoneInfo(settings["time_zone"])
-    violations = list(check_references(connection, organization, path, settings["region"]))
+    violations = list(check_keys(connection, organization, path, settings["region"]))
     if violations:
         return violations
     promotions_before, series_before = (
@@ -143,7 +143,7 @@ def _apply_organization(
         was = series_before.get(series.id)
         if was and was != series:
             rebuild_series(connection, org_id, was, series)
-    return []
+    return list(check_references(connection, organization, path))
 
 
 def _put_organization(

@@ -1,6 +1,10 @@
-"""Checks a catalog against what is stored: dangling references and keys that others hold."""
+"""Checks a catalog against what is stored: keys that others hold, and dangling references.
 
-from collections.abc import Callable, Iterable, Iterator
+The first must be known before rows are written, the second only after: a catalog may name what it
+brings itself, and may take away what it names.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from redemption.v1 import catalog_pb2
@@ -35,33 +39,34 @@ Named = tuple[str, Any]
 
 
 class _Mention(NamedTuple):
-    """An object of the catalog that holds a unique value."""
+    """An object of the catalog, and the unique value that it holds; empty when it holds none."""
 
     path: str
     object_id: Any
     value: str
 
 
-def check_references(
+def check_keys(
     connection: Connection, organization: catalog_pb2.Organization, path: str, region: str
 ) -> Iterator[Violation]:
-    """Everything in the organisation that does not fit what is stored."""
-    org_id = organization.id
-    customer_ids = {customer.id for customer in organization.customers}
-    till_codes = {till.code for till in organization.tills}
-    promotion_ids = {promotion.id for promotion in organization.promotions}
-    yield from _dangling(
-        connection, org_id, _customer.c.id, customer_ids, _customers_named(organization, path)
-    )
-    yield from _dangling(
-        connection, org_id, _till.c.code, till_codes, _tills_named(organization, path)
-    )
-    earned = list(paths.indexed(f"{path}.earned_promotions", organization.earned_promotions))
-    named = [(f"{item_path}.promotion", item.promotion) for item_path, item in earned]
-    yield from _dangling(connection, org_id, _promotion.c.id, promotion_ids, named)
+    """Objects that would move, and unique values that objects outside the catalog hold."""
     yield from _moved_objects(connection, organization, path)
     for table, column, mentions in _unique_values(organization, path, region):
-        yield from _held_by_others(connection, org_id, table, column, mentions)
+        yield from _held_by_others(connection, organization.id, table, column, mentions)
+
+
+def check_references(
+    connection: Connection, organization: catalog_pb2.Organization, path: str
+) -> Iterator[Violation]:
+    """References of the organisation that lead nowhere, now that its rows are written."""
+    earned = paths.indexed(f"{path}.earned_promotions", organization.earned_promotions)
+    promotions = ((f"{item_path}.promotion", item.promotion) for item_path, item in earned)
+    for column, named in (
+        (_customer.c.id, _customers_named(organization, path)),
+        (_till.c.code, _tills_named(organization, path)),
+        (_promotion.c.id, promotions),
+    ):
+        yield from _dangling(connection, organization.id, column, list(named))
 
 
 def _customers_named(organization: catalog_pb2.Organization, path: str) -> Iterator[Named]:
@@ -85,19 +90,14 @@ def _tills_named(organization: catalog_pb2.Organization, path: str) -> Iterator[
 
 
 def _dangling(
-    connection: Connection,
-    org_id: int,
-    column: Column[Any],
-    in_catalog: set[Any],
-    named: Iterable[Named],
+    connection: Connection, org_id: int, column: Column[Any], named: Sequence[Named]
 ) -> Iterator[Violation]:
-    asked = [(path, value) for path, value in named if value not in in_catalog]
-    if not asked:
+    if not named:
         return
-    wanted = sorted({value for _, value in asked})
+    wanted = sorted({value for _, value in named})
     statement = select(column).select_from(among(connection, org_id, column, wanted))
     stored = set(connection.execute(statement).scalars())
-    for path, value in asked:
+    for path, value in named:
         if value not in stored:
             yield field_invalid(path, f"does not exist in the organisation: {value!r}")
 
@@ -153,7 +153,7 @@ def _unique_values(
     def mentions(
         items: Iterable[tuple[str, Any]], name: str, value: Callable[[Any], str]
     ) -> list[_Mention]:
-        return [_Mention(f"{p}.{name}", item.id, value(item)) for p, item in items if value(item)]
+        return [_Mention(f"{p}.{name}", item.id, value(item)) for p, item in items]
 
     tills = paths.indexed(f"{path}.tills", organization.tills)
     yield _till, _till.c.code, mentions(tills, "code", lambda t: t.code)
@@ -179,9 +179,9 @@ def _held_by_others(
     column: Column[Any],
     mentions: list[_Mention],
 ) -> Iterator[Violation]:
-    if not mentions:
+    values = sorted({mention.value for mention in mentions if mention.value})
+    if not values:
         return
-    values = sorted({mention.value for mention in mentions})
     statement = select(table.c.id, column).select_from(among(connection, org_id, column, values))
     replaced = {mention.object_id for mention in mentions}
     holders = {row[1]: row[0] for row in connection.execute(statement)}
