@@ -57,6 +57,7 @@ def organizations() -> list[dict[str, Any]]:
             catalogs.promotion("coded", codes=[{"id": "c-coded", "code": "Code-1"}]),
             catalogs.promotion("second", codes=[{"id": "c-second", "code": "SECOND"}]),
             catalogs.promotion("long", codes=[{"id": "c-long", "code": "LONG"}]),
+            catalogs.promotion("longer", codes=[{"id": "c-longer", "code": "LONGER"}]),
             catalogs.promotion("changing", codes=[{"id": "c-changing", "code": "CHANGING"}]),
             catalogs.promotion("unused", codes=[{"id": "c-unused", "code": "UNUSED"}]),
             catalogs.promotion(

@@ -141,6 +141,14 @@ async def test_other_content_under_a_recorded_identifier_is_409(door: Service) -
     assert "amount" in answer["message"]
 
 
+@pytest.mark.provokes("TRANSACTION_CONFLICT")
+async def test_a_conflict_names_the_field_as_the_json_does(door: Service) -> None:
+    body = promotions(lineItems=[line()])
+    assert (await door.post(REDEMPTIONS, body)).status_code == 200
+    answer = await error_body(door, body | {"lineItems": [line(discount=11)]}, 409)
+    assert "lineItems" in answer["errorDetails"][0]
+
+
 @pytest.mark.provokes("FIELD_INVALID")
 @pytest.mark.parametrize("lines", [50, 51, 500])
 async def test_at_most_50_violations_and_then_how_many_more(door: Service, lines: int) -> None:

@@ -97,7 +97,13 @@ async def test_a_wrong_credential_is_401(
 
 
 @pytest.mark.parametrize(("path", "form"), POSTS)
-@pytest.mark.parametrize("headers", WRONG_CREDENTIALS[:-1])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *WRONG_CREDENTIALS[:-1],
+        pytest.param({"Authorization": "", "X-CAP-API-OAUTH-TOKEN": "forged"}, id="token alone"),
+    ],
+)
 async def test_a_body_that_cannot_be_read_is_400_before_the_credential_is_verified(
     door: Service, path: str, form: str, headers: dict[str, str]
 ) -> None:

@@ -57,13 +57,13 @@ async def test_all_that_is_wrong_with_a_query_is_listed(door: Service) -> None:
 async def test_more_than_1000_records_come_in_pages_and_missing_codes_with_the_first(
     door: Service,
 ) -> None:
-    query = "?codes=LONG,Nobody&mode=DISCOUNT&includeRedemptions=true"
-    for _ in range(2):
-        await door.post(REDEMPTIONS, promotions(redemptions=[line("long")] * 500))
+    query = "?codes=LONG,Nobody,LONGER&mode=DISCOUNT&includeRedemptions=true"
+    for code in ("long", "longer"):
+        await door.post(REDEMPTIONS, promotions(redemptions=[line(code)] * 500))
     whole = await door.http.get(REDEMPTIONS + query)
     assert len(whole.json()["data"]) == 1_000
     assert "Link" not in whole.headers
-    await door.post(REDEMPTIONS, promotions(redemptions=[line("long")]))
+    await door.post(REDEMPTIONS, promotions(redemptions=[line("long"), line("longer")]))
     first = await door.http.get(REDEMPTIONS + query)
     assert len(first.json()["data"]) == 1_000
     assert len(first.json()["errors"]) == 1
@@ -75,8 +75,17 @@ async def test_more_than_1000_records_come_in_pages_and_missing_codes_with_the_f
     assert "Link" not in second.headers
     assert second.json()["errors"] == []
     ids = [record["id"] for page in (first, second) for record in page.json()["data"]]
-    assert len(ids) == 1_001
+    assert len(ids) == 1_002
     assert ids == sorted(set(ids), reverse=True)
+
+
+@pytest.mark.provokes("FIELD_INVALID")
+async def test_at_most_50_violations_and_then_how_many_more(door: Service) -> None:
+    codes = ",".join(["x" * 251] * 100)
+    found = texts(await door.http.get(f"{REDEMPTIONS}?mode=DISCOUNT&codes={codes}"), "B")
+    shown = [text for text in found if text.startswith("codes[")]
+    assert 1 <= len(shown) <= 50
+    assert found == [*shown, f"and {100 - len(shown)} more"]
 
 
 @pytest.mark.provokes("FIELD_INVALID")

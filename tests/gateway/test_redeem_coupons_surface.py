@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.gateway.door import assert_common_headers, coupon, coupons, recorded
-from tests.support import catalogs
 from tests.support.service import COUPONS, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -160,6 +159,8 @@ async def test_the_status_block_tells_whether_all_some_or_none_succeeded(
         pytest.param("9999999999.999999", "10000000000.00", id="largest"),
         pytest.param("1e3", "1000.00", id="exponent"),
         pytest.param("0", "0.00", id="zero"),
+        pytest.param("0e20", "0.00", id="zero with an exponent"),
+        pytest.param("-0", "0.00", id="minus zero"),
         pytest.param('""', "", id="empty"),
         pytest.param("null", "", id="null"),
     ],
@@ -171,11 +172,6 @@ async def test_amounts_are_shown_with_two_decimals_rounded_half_up(
     answer = await item(door, body.encode())
     assert answer["item_status"]["code"] == 700
     assert answer["transaction"] == {"amount": shown, "number": ""}
-
-
-_WRITTEN_DIFFERENTLY = pytest.mark.xfail(
-    strict=True, reason="two_decimals accepts what the server calls malformed"
-)
 
 
 @pytest.mark.provokes("AMOUNT_INVALID")
@@ -193,8 +189,8 @@ _WRITTEN_DIFFERENTLY = pytest.mark.xfail(
         pytest.param("1_000", id="underscore"),
         pytest.param("\u0661\u0662", id="other digits"),
         pytest.param("1" * 65, id="65 characters"),
-        pytest.param(" 5 ", id="blanks", marks=_WRITTEN_DIFFERENTLY),
-        pytest.param("1e+0001", id="long exponent", marks=_WRITTEN_DIFFERENTLY),
+        pytest.param(" 5 ", id="blanks"),
+        pytest.param("1e+0001", id="long exponent"),
     ],
 )
 async def test_a_malformed_amount_is_echoed_as_sent(door: Service, sent: str) -> None:
@@ -204,45 +200,3 @@ async def test_a_malformed_amount_is_echoed_as_sent(door: Service, sent: str) ->
     assert shown["item_status"]["message"] == "Invalid transaction amount"
     assert recorded(door) == before
     assert shown["transaction"]["amount"] == sent
-
-
-@pytest.mark.provokes("CUSTOMER_NOT_FOUND")
-async def test_an_unknown_customer_is_shown_as_sent(door: Service) -> None:
-    sent = {"mobile": "9000000000", "email": "Nobody@example.com", "card_number": "C0"}
-    shown = await item(door, coupons(coupon(customer=sent)), "?user_id=true")
-    assert shown["customer"] == sent
-    assert shown["item_status"]["code"] == 701
-
-
-@pytest.mark.provokes("CUSTOMER_REQUIRED")
-async def test_no_customer_is_shown_empty(door: Service) -> None:
-    shown = await item(door, coupons({"code": "Many-1"}))
-    assert shown["customer"] == {}
-    assert shown["item_status"] == {
-        "success": "false",
-        "code": 701,
-        "message": "The customer could not be found. Please check mobile, email, external id "
-        "passed",
-    }
-
-
-@pytest.mark.parametrize(
-    ("query", "shown"),
-    [
-        pytest.param("?user_id=true", True, id="true"),
-        pytest.param("?user_id=false", False, id="false"),
-        pytest.param("", False, id="absent"),
-    ],
-)
-@pytest.mark.parametrize("code", ["Many-1", "Nope"])
-async def test_user_id_true_adds_the_id_of_a_known_customer_as_the_last_key(
-    door: Service, code: str, query: str, shown: bool
-) -> None:
-    customer = (await item(door, coupons(coupon(code)), query))["customer"]
-    expected = {**CUSTOMER, **({"user_id": str(catalogs.CUSTOMER)} if shown else {})}
-    assert list(customer.items()) == list(expected.items())
-
-
-async def test_only_what_is_known_of_a_customer_is_shown(door: Service) -> None:
-    known = await item(door, coupons(coupon(customer={"card_number": "C2"})))
-    assert known["customer"] == {"mobile": "919999988882"}

@@ -36,6 +36,7 @@ def test_the_normal_form_is_its_own_normal_form(text: str) -> None:
         pytest.param("cafe\u0301", "CAF\u00c9", id="combining accent"),
         pytest.param("\uff33\uff21\uff2c\uff25", "sale", id="full width"),
         pytest.param("\u212a1", "k1", id="Kelvin sign"),
+        pytest.param("\u1d2c1", "a1", id="raised capital letter"),
         pytest.param("ΣΑΣ", "σας", id="final sigma"),
     ],
 )

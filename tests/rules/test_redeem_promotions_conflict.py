@@ -136,10 +136,6 @@ async def test_another_customer_is_a_conflict(desk: Desk, first: int, again: int
 
 
 @pytest.mark.provokes("TRANSACTION_CONFLICT")
-@pytest.mark.xfail(
-    strict=True,
-    reason="rules/redeem_promotions.py: `field` goes to the violation, not its metadata",
-)
 async def test_the_metadata_of_a_conflict_hold_every_variable_of_its_message(desk: Desk) -> None:
     await stock(desk, promotion())
     await grant(desk, use(), transaction_identifier="t1")

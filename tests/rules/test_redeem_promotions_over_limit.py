@@ -1,5 +1,6 @@
 """`over_limit: RECORD`: the sale has happened, so it is recorded and flagged, not refused."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.rules.promotion_desk import (
     refuse_once,
     replay,
     stock,
+    submit,
 )
 from tests.support.catalogs import promotion
 from tests.support.desk import Desk, use
@@ -51,6 +53,14 @@ async def test_a_use_over_the_limit_is_recorded_and_flagged(
     assert await flags(desk) == [False, False, True, True]
     [(used,)] = await desk.rows("SELECT used FROM usage")
     assert used in (4, 4 * MICRO)
+
+
+async def test_of_requests_that_arrive_together_those_over_the_limit_are_flagged(
+    desk: Desk,
+) -> None:
+    await stock(desk, recording(redemptions_total=3))
+    await asyncio.gather(*(submit(desk, use()) for _ in range(8)))
+    assert sorted(await flags(desk)) == [False] * 3 + [True] * 5
 
 
 @on_one_engine

@@ -24,7 +24,7 @@ from redemption_server.storage import claims, records
 from redemption_server.storage.facts import load_facts
 from redemption_server.storage.failures import MustRepeat
 from redemption_server.storage.records import EventKind
-from redemption_server.storage.usage import add_usage, lock_usage
+from redemption_server.storage.usage import add_usage, drop_unused, lock_usage
 
 Plan = redeem_promotions.Plan | redeem_coupons.Plan
 
@@ -64,7 +64,7 @@ class Batch:
 
         plans = [_prepare(command, facts) for command in commands]
         counters = sorted({key for plan in plans for key in plan.counters()})
-        facts.usage = lock_usage(connection, org_id, counters)
+        facts.usage, created = lock_usage(connection, org_id, counters)
 
         outcomes = [self._decide(plan, facts) for plan in plans]
 
@@ -72,6 +72,10 @@ class Batch:
         self._write(connection, org_id, granted)
         used_keys = {grant.key for grant in granted}
         claims.release(connection, org_id, sorted(claimed - used_keys))
+        used_counters = {change.key for grant in granted for change in grant.usage}
+        drop_unused(connection, org_id, created - used_counters)
+        # Last: commits of an organisation queue up here.
+        records.write_events(connection, org_id, _events(granted), self.now)
         return outcomes
 
     def _decide(self, plan: Plan, facts: Facts) -> Outcome:
@@ -91,7 +95,6 @@ class Batch:
         records.write_coupons(connection, org_id, coupons)
         claims.keep_answers(connection, org_id, answers, self.now)
         add_usage(connection, org_id, [change for g in granted for change in g.usage])
-        records.write_events(connection, org_id, _events(granted), self.now)
 
 
 def _load_recorded(

@@ -1,12 +1,20 @@
 """Counters of limits: locked in the order of their keys, changed by addition under a constraint."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from redemption_server.rules.facts import Count, CounterKey, Scope
 from redemption_server.rules.outcomes import UsageChange
-from redemption_server.storage.dialect import insert_rows, is_sqlite, matching, table_of
+from redemption_server.storage.dialect import (
+    delete_rows,
+    insert_returning,
+    insert_rows,
+    is_sqlite,
+    matching,
+    table_of,
+)
 from redemption_server.storage.instants import optional_from_ms, to_ms
 from redemption_server.storage.record_tables import UsageRow
 
@@ -19,20 +27,28 @@ _ADD = (
 )
 
 
-def lock_usage(
-    connection: Connection, org_id: int, keys: Sequence[CounterKey]
-) -> dict[CounterKey, Count]:
-    """Locks counters, given in sorted order, and returns all of them, the unused ones as zero.
+class LockedUsage(NamedTuple):
+    """Counters that are locked, the unused ones as zero, and those that had no row before."""
+
+    counts: dict[CounterKey, Count]
+    created: set[CounterKey]
+
+
+def lock_usage(connection: Connection, org_id: int, keys: Sequence[CounterKey]) -> LockedUsage:
+    """Locks counters, given in sorted order.
 
     On PostgreSQL missing rows are inserted first, so that an unused counter can be locked too. On
     SQLite the writer's transaction is the lock.
     """
     counts = {key: Count() for key in keys}
+    created: set[CounterKey] = set()
     if not keys:
-        return counts
+        return LockedUsage(counts, created)
     if not is_sqlite(connection):
         zeros = [(org_id, *key, 0, None, None) for key in keys]
-        insert_rows(connection, _usage, zeros, "ON CONFLICT DO NOTHING")
+        columns = ", ".join(column.name for column in _KEY)
+        inserted = insert_returning(connection, _usage, zeros, "ON CONFLICT DO NOTHING", columns)
+        created = {CounterKey(Scope(scope), *rest) for scope, *rest in inserted}
     matched = matching(connection, org_id, _KEY, keys)
     statement = (
         select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
@@ -44,7 +60,12 @@ def lock_usage(
     for scope, subject, member, window_start, used, last_at_ms in connection.execute(statement):
         key = CounterKey(Scope(scope), subject, member, window_start)
         counts[key] = Count(used, optional_from_ms(last_at_ms))
-    return counts
+    return LockedUsage(counts, created)
+
+
+def drop_unused(connection: Connection, org_id: int, keys: Iterable[CounterKey]) -> None:
+    """Takes rows away again that were only inserted to be locked."""
+    delete_rows(connection, _usage, [(org_id, *key) for key in sorted(keys)])
 
 
 def add_usage(connection: Connection, org_id: int, changes: Iterable[UsageChange]) -> None:
