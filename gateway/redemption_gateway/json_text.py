@@ -11,7 +11,7 @@ from typing import Any, Final
 # What is never closed reaches to the end: giving up there and looking again from the next character
 # would take quadratic time.
 _COMMENT_OR_STRING: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*(?:"|\Z|\\\Z)|//[^\n\r]*|/\*.*?(?:\*/|\Z)', re.DOTALL
+    r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|//[^\n\r]*|/\*.*?(?:\*/|(?P<unclosed>\Z))', re.DOTALL
 )
 
 
@@ -59,6 +59,8 @@ def _parse(text: str) -> Any:
 
 
 def _drop_comment(match: re.Match[str]) -> str:
+    if match["unclosed"] is not None:
+        raise JsonError("The request body is not valid JSON: a comment is never closed")
     # Strings match too, so that slashes inside them are no comments.
     return match[0] if match[0].startswith('"') else " "
 

@@ -26,7 +26,6 @@ _NAMES = (
     ("coupons", "root.coupon"),
     ("request_id", "Idempotency-Key"),
     ("custom_fields[", "custom_fields.field["),
-    ("customer.customer_id", "customer.id"),
 )
 
 

@@ -12,6 +12,7 @@ import uvicorn
 
 from redemption_gateway.app import Gateway
 from redemption_gateway.caller import ChannelCaller
+from redemption_gateway.protocol import GatewayProtocol
 from redemption_gateway.routes import make_routes
 from redemption_gateway.settings import GatewaySettings
 
@@ -44,7 +45,7 @@ async def running_gateway(settings: GatewaySettings) -> AsyncIterator[int]:
     gateway = Gateway(routes, caller, settings.deadline_seconds)
     config = uvicorn.Config(
         gateway,
-        http="httptools",
+        http=GatewayProtocol,
         loop="none",
         lifespan="off",
         log_config=None,

@@ -143,9 +143,6 @@ async def test_a_value_that_another_object_holds_is_an_error(desk: Desk) -> None
     }
 
 
-@pytest.mark.xfail(
-    strict=True, reason="catalog_references counts an object as replaced only if it holds a value"
-)
 async def test_a_value_that_a_mentioned_object_gives_up_is_free(desk: Desk) -> None:
     await desk.apply(organization(customers=[{"id": 1, "mobile": "9999988881"}]))
     customers = [{"id": 1}, {"id": 2, "mobile": "9999988881"}]
@@ -169,7 +166,7 @@ async def test_an_object_does_not_move_below_another(desk: Desk) -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="references are looked up before the tills are replaced")
+@pytest.mark.provokes("FIELD_INVALID")
 async def test_a_till_that_the_same_catalog_renames_is_a_dangling_reference(desk: Desk) -> None:
     await desk.apply(organization())
     renamed = [{"id": catalogs.TILL, "code": "renamed"}]

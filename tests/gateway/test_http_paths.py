@@ -145,7 +145,6 @@ async def test_one_connection_serves_answers_and_refusals_alike(door: Service) -
     assert len(ports) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="uvicorn answers unreadable requests itself, as plain text")
 async def test_what_is_no_http_is_400_with_the_headers_of_every_answer(door: Service) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", door.http_port)
     writer.write(b"GET / HTTP/9.9 nonsense\r\n\r\n")

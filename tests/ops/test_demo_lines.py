@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from redemption_server.demo import demo_lines
+
 from tests.support.service import Service
 
 PATH = os.pathsep.join([os.environ["PATH"], str(Path.home() / "go" / "bin")])

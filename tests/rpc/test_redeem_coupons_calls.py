@@ -50,6 +50,8 @@ async def test_other_content_under_the_same_request_id_is_a_conflict(service: Se
     for uses, atomic in (
         ([a_use("COUPON2")], False),
         ([a_use(customer=other)], False),
+        # The same customer by another identifier: coupon requests compare what was sent.
+        ([a_use(customer=messages.CouponCustomer(mobile="919999988881"))], False),
         ([a_use(validation_code="v")], False),
         ([a_use(transaction=messages.CouponTransaction(number="2"))], False),
         ([a_use(transaction=amount)], False),
