@@ -25,9 +25,7 @@ _STATE = {
     "claims": "SELECT * FROM claim ORDER BY org_id, operation, key",
     "events": "SELECT * FROM event ORDER BY org_id, sequence",
     "event numbers": "SELECT * FROM event_sequence ORDER BY org_id",
-    # A counter that was locked and left at zero counts nothing.
-    "usage": "SELECT * FROM usage "
-    "ORDER BY org_id, scope, subject, member, window_start",
+    "usage": "SELECT * FROM usage ORDER BY org_id, scope, subject, member, window_start",
 }
 
 
