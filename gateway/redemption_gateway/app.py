@@ -82,7 +82,8 @@ class Gateway:
     async def _answer(
         self, scope: Scope, headers: dict[str, str], receive: Receive, request_id: str
     ) -> HttpAnswer:
-        path, verb = scope["path"], scope["method"]
+        # Paths are exact: what only decodes to a documented path is another one.
+        path, verb = scope["raw_path"].decode("latin-1"), scope["method"]
         if path in ("/healthz", "/readyz") and verb == "GET":
             return await self._health(path)
         surface: Surface | None = None

@@ -175,6 +175,15 @@ async def test_a_till_that_the_same_catalog_renames_is_a_dangling_reference(desk
     assert list(violations) == [f"{AT}.coupon_series[0].tills[0]"]
 
 
+@pytest.mark.provokes("FIELD_INVALID")
+async def test_a_till_that_others_name_cannot_be_renamed(desk: Desk) -> None:
+    await desk.apply(organization(coupon_series=[catalogs.series(tills=["till-1"])]))
+    alone = {"id": catalogs.ORG, "tills": [{"id": catalogs.TILL, "code": "renamed"}]}
+    violations = await refusal(desk, alone)
+    assert list(violations) == [f"{AT}.tills"]
+    assert await desk.rows("SELECT code FROM till WHERE id = 11") == [("till-1",)]
+
+
 @pytest.mark.provokes("EARNED_PROMOTION_REDEEMED", "COUPON_REPEATED")
 async def test_applying_never_touches_usage_and_records(desk: Desk) -> None:
     limits = {"redemptions_total": 9, "redemptions_per_customer": 9, "discount_total": "900"}

@@ -130,6 +130,7 @@ BAD_VALUES = [
     ),
     of_promotion("comma in a code", "codes[0].code", "A,B", codes=[{"id": "c", "code": "A,B"}]),
     of_series("space in a code", "coupons[0].code", "A B", coupons=[{"code": "A B"}]),
+    of_series("percentage", "discount_value", "150", discount_type="PERC", discount_value="150"),
     of_series("range upside down", "max_amount", "99", min_amount="100", max_amount="99"),
     of_credential("colon in a key", "key", "a:b", key="a:b"),
 ]

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         pytest.param(COUPONS.upper(), id="capitals"),
         pytest.param("/api_gateway/v1/promotions", id="parent"),
         pytest.param(COUPONS + "/1", id="child"),
+        pytest.param(COUPONS.replace("redeem", "%72edeem"), id="percent-encoded"),
         pytest.param("/healthz/", id="health with a slash"),
     ],
 )

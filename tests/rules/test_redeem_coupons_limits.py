@@ -108,20 +108,22 @@ async def test_earlier_successes_of_the_same_request_count(
 
 
 @pytest.mark.provokes("AMOUNT_OUT_OF_RANGE", "COUPON_TOO_SOON")
-async def test_earlier_failures_of_the_same_request_do_not_count(desk: Desk) -> None:
+async def test_earlier_failures_of_the_same_request_do_not_count(one_desk: Desk) -> None:
     limits = {"max_redemptions": 1, "max_redemptions_per_customer": 1}
     series = {**TWO_COUPONS, **limits, "min_days_between_redemptions": 1, "min_amount": "10"}
-    await apply_series(desk, series)
+    await apply_series(one_desk, series)
     uses = coupon(amount="9"), coupon("COUPON2", amount="10")
-    assert reasons(await desk.redeem_coupons(*uses)) == ["AMOUNT_OUT_OF_RANGE", GRANTED]
-    assert await refused(desk, coupon(amount="10")) == ["COUPON_TOO_SOON"]
+    assert reasons(await one_desk.redeem_coupons(*uses)) == ["AMOUNT_OUT_OF_RANGE", GRANTED]
+    assert await refused(one_desk, coupon(amount="10")) == ["COUPON_TOO_SOON"]
 
 
 @pytest.mark.provokes("COUPON_TOO_SOON")
-async def test_the_gap_runs_from_the_customers_last_redemption_in_that_series(desk: Desk) -> None:
+async def test_the_gap_runs_from_the_customers_last_redemption_in_that_series(
+    one_desk: Desk,
+) -> None:
     series = {**UNLIMITED, **TWO_COUPONS, "min_days_between_redemptions": 2}
     other_series = {**series, "coupons": [{"code": "COUPON3"}]}
-    await apply_series(desk, series, other_series)
+    await apply_series(one_desk, series, other_series)
     for day, use, expected in (
         (4, MINE, GRANTED),
         (5, MINE_TOO, "COUPON_TOO_SOON"),
@@ -131,8 +133,8 @@ async def test_the_gap_runs_from_the_customers_last_redemption_in_that_series(de
         (7, MINE, "COUPON_TOO_SOON"),
         (8, MINE, GRANTED),
     ):
-        desk.clock.now = desk.clock.now.replace(day=day)
-        assert reasons(await desk.redeem_coupons(use)) == [expected]
+        one_desk.clock.now = one_desk.clock.now.replace(day=day)
+        assert reasons(await one_desk.redeem_coupons(use)) == [expected]
 
 
 async def test_the_largest_limit_is_one_limit_like_any_other(desk: Desk) -> None:

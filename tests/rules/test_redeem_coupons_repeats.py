@@ -53,11 +53,13 @@ async def test_a_repeat_is_answered_whatever_has_changed_meanwhile(desk: Desk) -
     await replayed(desk, answered, coupon(), request_id="r1")
 
 
-async def test_a_repeat_through_another_till_and_credential_is_the_same_request(desk: Desk) -> None:
-    await apply_series(desk, {})
-    answered = await desk.redeem_coupons(coupon(), request_id="r1")
+async def test_a_repeat_through_another_till_and_credential_is_the_same_request(
+    one_desk: Desk,
+) -> None:
+    await apply_series(one_desk, {})
+    answered = await one_desk.redeem_coupons(coupon(), request_id="r1")
     caller = CALLER._replace(credential_key="k2", till_id=catalogs.TILL + 1, till_code="till-2")
-    await replayed(desk, answered, coupon(), request_id="r1", caller=caller)
+    await replayed(one_desk, answered, coupon(), request_id="r1", caller=caller)
 
 
 @pytest.mark.provokes("REQUEST_CONFLICT")
@@ -101,12 +103,14 @@ async def test_a_key_under_which_all_failed_is_free_again(desk: Desk) -> None:
 
 
 @pytest.mark.provokes("CODE_NOT_FOUND", "BATCH_FAILED")
-async def test_an_atomic_request_that_failed_may_succeed_later_under_its_key(desk: Desk) -> None:
-    await apply_series(desk, {})
+async def test_an_atomic_request_that_failed_may_succeed_later_under_its_key(
+    one_desk: Desk,
+) -> None:
+    await apply_series(one_desk, {})
     uses, options = (coupon(), coupon("COUPON2")), {"atomic": True, "request_id": "r1"}
-    assert await refused(desk, *uses, **options) == ["BATCH_FAILED", "CODE_NOT_FOUND"]
-    await apply_series(desk, TWO)
-    assert reasons(await desk.redeem_coupons(*uses, **options)) == [GRANTED, GRANTED]
+    assert await refused(one_desk, *uses, **options) == ["BATCH_FAILED", "CODE_NOT_FOUND"]
+    await apply_series(one_desk, TWO)
+    assert reasons(await one_desk.redeem_coupons(*uses, **options)) == [GRANTED, GRANTED]
 
 
 @pytest.mark.provokes("COUPON_REPEATED")

@@ -130,23 +130,23 @@ async def test_an_atomic_request_with_one_failure_redeems_nothing(desk: Desk) ->
 
 @pytest.mark.provokes("BATCH_FAILED", "LIMIT_REACHED")
 async def test_what_an_atomic_request_would_take_counts_for_its_own_coupons_alone(
-    desk: Desk,
+    one_desk: Desk,
 ) -> None:
-    await apply_series(desk, {**FOUR, "max_redemptions": 2})
+    await apply_series(one_desk, {**FOUR, "max_redemptions": 2})
     three = coupon("COUPON1"), coupon("COUPON2"), coupon("COUPON3")
-    assert await refused(desk, *three, atomic=True) == [
+    assert await refused(one_desk, *three, atomic=True) == [
         "BATCH_FAILED",
         "BATCH_FAILED",
         "LIMIT_REACHED",
     ]
-    assert reasons(await desk.redeem_coupons(*three[1:])) == [GRANTED] * 2
+    assert reasons(await one_desk.redeem_coupons(*three[1:])) == [GRANTED] * 2
 
 
 @pytest.mark.provokes("CODE_NOT_FOUND")
-async def test_an_atomic_request_of_failures_keeps_their_own_reasons(desk: Desk) -> None:
-    await apply_series(desk, FOUR)
+async def test_an_atomic_request_of_failures_keeps_their_own_reasons(one_desk: Desk) -> None:
+    await apply_series(one_desk, FOUR)
     uses = coupon("UNKNOWN"), coupon("OTHER-UNKNOWN")
-    assert await refused(desk, *uses, atomic=True) == ["CODE_NOT_FOUND"] * 2
+    assert await refused(one_desk, *uses, atomic=True) == ["CODE_NOT_FOUND"] * 2
 
 
 @pytest.mark.provokes("CODE_NOT_FOUND")
@@ -170,9 +170,9 @@ async def test_a_hundred_coupons_are_redeemed_in_one_request(desk: Desk) -> None
 
 
 @pytest.mark.provokes("TILL_NOT_ALLOWED")
-async def test_a_caller_without_a_till_redeems_only_where_no_till_is_named(desk: Desk) -> None:
-    await apply_series(desk, {"tills": ["till-1"]}, {"coupons": [{"code": "COUPON2"}]})
+async def test_a_caller_without_a_till_redeems_only_where_no_till_is_named(one_desk: Desk) -> None:
+    await apply_series(one_desk, {"tills": ["till-1"]}, {"coupons": [{"code": "COUPON2"}]})
     caller = CALLER._replace(till_id=None, till_code="")
-    assert await refused(desk, coupon(), caller=caller) == ["TILL_NOT_ALLOWED"]
-    assert reasons(await desk.redeem_coupons(coupon("COUPON2"), caller=caller)) == [GRANTED]
-    assert await desk.rows("SELECT till_id FROM coupon_redemption") == [(None,)]
+    assert await refused(one_desk, coupon(), caller=caller) == ["TILL_NOT_ALLOWED"]
+    assert reasons(await one_desk.redeem_coupons(coupon("COUPON2"), caller=caller)) == [GRANTED]
+    assert await one_desk.rows("SELECT till_id FROM coupon_redemption") == [(None,)]

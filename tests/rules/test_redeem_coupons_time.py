@@ -134,7 +134,6 @@ async def test_the_allowed_day_of_the_week_the_day_and_the_hour_must_all_come(
 
 
 @pytest.mark.provokes("TIME_NOT_ALLOWED")
-@pytest.mark.xfail(strict=True, reason="coupon_checks.time_not_allowed gives no metadata")
 async def test_what_is_not_allowed_stands_in_the_metadata(one_desk: Desk) -> None:
     # The message says day of the week, day of the month or hour; so must the metadata.
     found = set()

@@ -8,10 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import argon2
-from redemption.v1 import catalog_pb2
+from redemption.v1 import catalog_pb2, coupon_redemption_pb2
 
 from redemption_server.catalog.checker import Checker
-from redemption_server.rules.decimals import DecimalError, parse_micros
+from redemption_server.rules.decimals import MICROS_PER_UNIT, DecimalError, parse_micros
 from redemption_server.rules.normal import fold, mobile_digits
 from redemption_server.rules.refusals import Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
@@ -165,6 +165,7 @@ def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> No
     checker.present(f"{path}.discount_type", series.discount_type)
     if not series.HasField("discount_value"):
         checker.fail(f"{path}.discount_value", "is required")
+    _percentage(checker, series, path)
     for name in ("max_redemptions", "max_redemptions_per_coupon", "max_redemptions_per_customer"):
         checker.between(f"{path}.{name}", getattr(series, name), 0, COUNT_LIMIT_MAX)
     for name in ("min_days_between_redemptions", "redeemable_after_days"):
@@ -179,6 +180,18 @@ def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> No
     _order(checker, series, "valid_from", "valid_until", path)
     if series.HasField("min_amount") and series.HasField("max_amount"):
         _amount_order(checker, series, path)
+
+
+def _percentage(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
+    if series.discount_type != coupon_redemption_pb2.DISCOUNT_TYPE_PERC:
+        return
+    shown = series.discount_value.value
+    try:
+        above = parse_micros(shown or "0") > 100 * MICROS_PER_UNIT
+    except DecimalError:
+        return  # reported with the field
+    if above:
+        checker.fail(f"{path}.discount_value", f"must be at most 100 percent, not {shown}")
 
 
 def _amount_order(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:

@@ -157,7 +157,8 @@ def time_not_allowed(trial: Trial) -> Checked:
         (series.redeemable_hours, local.hour, "hour"),
     ):
         if allowed and value not in allowed:
-            return _no(Reason.TIME_NOT_ALLOWED, f"The series is not redeemable in this {what}")
+            text = f"The series is not redeemable in this {what}"
+            return _no(Reason.TIME_NOT_ALLOWED, text, unit=what)
     return None
 
 

@@ -7,6 +7,7 @@ brings itself, and may take away what it names.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 from redemption.v1 import catalog_pb2
 from sqlalchemy import Column, Connection, Table, select
 
@@ -16,6 +17,7 @@ from redemption_server.storage import catalog_paths as paths
 from redemption_server.storage.catalog_tables import (
     CouponRow,
     CouponSeriesRow,
+    CredentialOrganizationRow,
     CustomerRow,
     EarnedPromotionRow,
     ProductRow,
@@ -33,6 +35,7 @@ _code = table_of(PromotionCodeRow)
 _earned = table_of(EarnedPromotionRow)
 _series = table_of(CouponSeriesRow)
 _coupon = table_of(CouponRow)
+_membership = table_of(CredentialOrganizationRow)
 
 Named = tuple[str, Any]
 """A value with the path of the field that holds it."""
@@ -67,6 +70,8 @@ def check_references(
         (_promotion.c.id, promotions),
     ):
         yield from _dangling(connection, organization.id, column, list(named))
+    if organization.tills:
+        yield from _lost_tills(connection, organization, f"{path}.tills")
 
 
 def _customers_named(organization: catalog_pb2.Organization, path: str) -> Iterator[Named]:
@@ -100,6 +105,27 @@ def _dangling(
     for path, value in named:
         if value not in stored:
             yield field_invalid(path, f"does not exist in the organisation: {value!r}")
+
+
+def _lost_tills(
+    connection: Connection, organization: catalog_pb2.Organization, path: str
+) -> Iterator[Violation]:
+    """Tills that objects outside the catalog name by a code that the catalog has changed."""
+    org_id = organization.id
+    keys = {credential.key for credential in organization.credentials}
+    series_ids = {series.id for series in organization.coupon_series}
+    codes = set(connection.execute(select(_till.c.code).where(_till.c.org_id == org_id)).scalars())
+    credentials = select(_membership.c.credential_key, _membership.c.till_code).where(
+        _membership.c.org_id == org_id, _membership.c.till_code != ""
+    )
+    for key, code in connection.execute(credentials):
+        if key not in keys and code not in codes:
+            yield field_invalid(path, f"no longer hold {code!r}, which credential {key!r} names")
+    series = select(_series.c.id, _series.c.tills).where(_series.c.org_id == org_id)
+    for series_id, tills in connection.execute(series):
+        lost = set() if series_id in series_ids else set(orjson.loads(tills)) - codes
+        for code in sorted(lost):
+            yield field_invalid(path, f"no longer hold {code!r}, which series {series_id} names")
 
 
 def _moved_objects(

@@ -114,7 +114,7 @@ def customer_rows(organization: catalog_pb2.Organization, region: str) -> list[C
             organization.id,
             customer.id,
             mobile_digits(customer.mobile, region) or None if customer.mobile else None,
-            customer.email or None,
+            customer.email if fold(customer.email) else None,
             fold(customer.email) or None,
             customer.external_id or None,
             customer.card_number or None,
