@@ -24,7 +24,7 @@ from redemption_server.rules.commands import Clock
 from redemption_server.rules.refusals import Refused
 from redemption_server.settings import Settings
 from redemption_server.storage.database import Database, open_database
-from redemption_server.storage.schema import SCHEMA_VERSION, migrate_url, schema_version
+from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, schema_version
 
 DEMO_CATALOG = Path(__file__).parent / "catalog" / "demo.yaml"
 _POSTGRES_WRITERS = 3
@@ -61,7 +61,7 @@ async def open_prepared_database(settings: Settings) -> AsyncIterator[Database]:
         if not is_sqlite:
             async with database.read() as connection:
                 version = await connection.run_sync(schema_version)
-            if version != SCHEMA_VERSION:
+            if not fits(version):
                 raise StartError(
                     f"the database schema is at {version or 'nothing'}, this release needs "
                     f"{SCHEMA_VERSION}: run `redemption migrate`"

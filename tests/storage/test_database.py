@@ -9,8 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from redemption_server.app import StartError, open_prepared_database
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
+from redemption_server.settings import Settings
 from redemption_server.storage import schema
 from redemption_server.storage.database import ATTEMPTS_MAX, Database, open_database
 from redemption_server.storage.failures import MustRepeat
@@ -178,3 +181,26 @@ def test_every_key_begins_with_the_organization() -> None:
         keys += [list(index.columns) for index in table.indexes if index.unique]
         for columns in keys:
             assert columns[0].name == "org_id", table.name
+
+
+async def set_version(url: str, version: str) -> None:
+    database = open_database(url)
+    statement = text("UPDATE alembic_version SET version_num = :version")
+    await database.transact(lambda c: c.execute(statement, {"version": version}).rowcount)
+    await database.close()
+
+
+async def test_a_schema_of_a_newer_release_is_left_alone_and_served(database_url: str) -> None:
+    await set_version(database_url, "9999")
+    await schema.migrate_url(database_url)
+    settings = Settings(database_url=SecretStr(database_url))
+    async with open_prepared_database(settings) as database, database.read() as connection:
+        assert await connection.run_sync(schema.schema_version) == "9999"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_postgresql_whose_schema_is_older_is_refused(database_url: str) -> None:
+    await set_version(database_url, "0000")
+    with pytest.raises(StartError, match="run `redemption migrate`"):
+        async with open_prepared_database(Settings(database_url=SecretStr(database_url))):
+            pass

@@ -30,9 +30,14 @@ def schema_version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def fits(version: str | None) -> bool:
+    """Whether this release can run on a schema; a newer one is made to be safe for it."""
+    return version is not None and version >= SCHEMA_VERSION
+
+
 def migrate(connection: Connection) -> bool:
     """Brings the database to SCHEMA_VERSION; returns whether there was anything to do."""
-    if schema_version(connection) == SCHEMA_VERSION:
+    if fits(schema_version(connection)):
         return False
     from alembic import command
     from alembic.config import Config
