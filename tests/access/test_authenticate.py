@@ -2,6 +2,7 @@
 
 import base64
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ async def test_the_till_comes_from_credential_or_header(
     await service.promotions.RedeemPromotions(
         redeem_request("t"), metadata=(*service.metadata, *headers)
     )
-    with sqlite3.connect(service.database_file) as connection:
+    with closing(sqlite3.connect(service.database_file)) as connection:
         assert connection.execute("SELECT till_id FROM promotion_transaction").fetchall() == [
             (till,)
         ]

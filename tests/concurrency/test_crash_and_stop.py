@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -46,7 +47,7 @@ def unlimited_catalog(tmp_path: Path) -> Path:
 
 
 def recorded(folder: Path) -> set[str]:
-    with sqlite3.connect(folder / "var" / "redemption.db") as connection:
+    with closing(sqlite3.connect(folder / "var" / "redemption.db")) as connection:
         rows = connection.execute("SELECT transaction_identifier FROM promotion_transaction")
         return {row[0] for row in rows}
 
@@ -59,7 +60,7 @@ async def test_64_callers_are_granted_exactly_the_limit(tmp_path: Path, catalog:
     assert set(answers.refused.values()) == {"LIMIT_REACHED"}
     assert answers.count == 5 * LIMIT
     assert recorded(tmp_path) == set(answers.granted)
-    with sqlite3.connect(tmp_path / "var" / "redemption.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "var" / "redemption.db")) as connection:
         assert connection.execute("SELECT used, use_limit FROM usage").fetchall() == [
             (LIMIT, LIMIT)
         ]
@@ -104,7 +105,7 @@ async def test_a_kill_under_load_loses_nothing_that_was_acknowledged(
         assert await asyncio.to_thread(process.wait) == 0
     assert len(again.granted) == sent
     assert recorded(tmp_path) == set(again.granted)
-    with sqlite3.connect(tmp_path / "var" / "redemption.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "var" / "redemption.db")) as connection:
         lines, events, last = connection.execute(
             "SELECT (SELECT count(*) FROM promotion_redemption), (SELECT count(*) FROM event), "
             "(SELECT last FROM event_sequence)"

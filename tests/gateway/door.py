@@ -2,6 +2,7 @@
 
 import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def coupons(*items: Any) -> dict[str, Any]:
 
 def recorded(service: Service) -> dict[str, int]:
     """How many rows each table of records holds."""
-    with sqlite3.connect(service.database_file) as connection:
+    with closing(sqlite3.connect(service.database_file)) as connection:
         return {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in RECORD_TABLES

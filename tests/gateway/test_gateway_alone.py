@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -72,7 +73,7 @@ async def test_without_a_server_it_is_alive_and_not_ready() -> None:
 
 @pytest.mark.provokes("INTERNAL")
 async def test_an_unknown_failure_is_500_with_a_fixed_text(door: Service) -> None:
-    with sqlite3.connect(door.database_file) as connection:
+    with closing(sqlite3.connect(door.database_file)) as connection:
         connection.execute("ALTER TABLE promotion_redemption RENAME TO promotion_redemption_away")
     try:
         for verb, path, body, form in (
@@ -83,7 +84,7 @@ async def test_an_unknown_failure_is_500_with_a_fixed_text(door: Service) -> Non
             assert response.status_code == 500
             assert texts(response, form) == ["An internal error occurred"]
     finally:
-        with sqlite3.connect(door.database_file) as connection:
+        with closing(sqlite3.connect(door.database_file)) as connection:
             connection.execute(
                 "ALTER TABLE promotion_redemption_away RENAME TO promotion_redemption"
             )

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -106,7 +107,7 @@ def test_catalog_apply_loads_files_and_names_what_is_wrong(tmp_path: Path) -> No
     assert result.returncode == 1
     assert "bad.yaml:3" in result.stderr
     assert "nmae" in result.stderr
-    with sqlite3.connect(tmp_path / "var" / "redemption.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "var" / "redemption.db")) as connection:
         assert connection.execute("SELECT name FROM organization").fetchall() == [("Test",)]
 
 

@@ -1,6 +1,7 @@
 """Calls of `RedeemCoupons` over real gRPC."""
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -41,7 +42,7 @@ async def refusal(service: Service, *uses: messages.CouponUse, **fields: Any) ->
 
 
 def rows(service: Service) -> list[Any]:
-    with sqlite3.connect(service.database_file) as connection:
+    with closing(sqlite3.connect(service.database_file)) as connection:
         return [
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()
             for table in ("coupon_redemption", "claim", "usage", "event")

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,12 @@ async def refusal(service: Service, catalog: catalog_pb2.Catalog, *sent: str) ->
 
 
 def dump(service: Service) -> list[str]:
-    with sqlite3.connect(service.database_file) as connection:
+    with closing(sqlite3.connect(service.database_file)) as connection:
         return list(connection.iterdump())
 
 
 def rows(service: Service, statement: str) -> list[Any]:
-    with sqlite3.connect(service.database_file) as connection:
+    with closing(sqlite3.connect(service.database_file)) as connection:
         return connection.execute(statement).fetchall()
 
 

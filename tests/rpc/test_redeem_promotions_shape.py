@@ -1,6 +1,7 @@
 """Step 1: the shape of a request; every violation is answered at once, before anything else."""
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -18,7 +19,7 @@ DECIMALS = ("discount", "discount_applied_on_quantity", "promotion_applied_on_qu
 
 def recorded_rows(service: Service) -> int:
     """How many rows redemptions have left."""
-    with sqlite3.connect(service.database_file) as database:
+    with closing(sqlite3.connect(service.database_file)) as database:
         tables = ("promotion_transaction", "promotion_redemption", "claim", "usage", "event")
         counts = [database.execute(f"SELECT count(*) FROM {table}") for table in tables]
         return sum(cursor.fetchone()[0] for cursor in counts)
