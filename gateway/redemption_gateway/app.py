@@ -156,9 +156,12 @@ def _metadata(headers: dict[str, str], request_id: str) -> dict[str, str]:
     metadata = {"x-request-id": request_id}
     for name in _FORWARDED_HEADERS:
         value = headers.get(name, "").strip()
+        status, longest = (401, 4_096) if name in _CREDENTIAL_HEADERS else (400, 250)
         if not _FORWARDABLE.fullmatch(value):
-            status = 401 if name in _CREDENTIAL_HEADERS else 400
             raise _Refused(status, [f"{name.upper()} must be printable ASCII"])
+        # gRPC refuses metadata past 8 KB in all, at random at first.
+        if len(value) > longest:
+            raise _Refused(status, [f"{name.upper()} must be at most {longest} characters"])
         if value:
             metadata[name] = value
     return metadata

@@ -94,8 +94,8 @@ def _use(fields: Fields) -> coupon_redemption_pb2.CouponUse:
 
 
 def _customer_id(customer: Fields) -> int:
-    # An empty string counts as absent.
-    return (customer.integer("id") or 0) if customer.number("id") else 0
+    # An empty string counts as absent; a zero is an id, though nobody's.
+    return (customer.integer("id") or -1) if customer.number("id") else 0
 
 
 def _transaction(fields: Fields) -> coupon_redemption_pb2.CouponTransaction:

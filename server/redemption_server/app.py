@@ -9,9 +9,10 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from redemption_server.access.authenticate import Authenticator
-from redemption_server.catalog.apply import apply_catalog
+from redemption_server.catalog.apply import apply_catalogs
 from redemption_server.catalog.files import CatalogFileError, read_catalog_file
 from redemption_server.commit.queue import CommitQueue
 from redemption_server.ids import TimeOrderedIds
@@ -21,8 +22,8 @@ from redemption_server.rpc.pipeline import Pipeline
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
 from redemption_server.rpc.server import GrpcServer
 from redemption_server.rules.commands import Clock
-from redemption_server.rules.refusals import Refused
 from redemption_server.settings import Settings
+from redemption_server.storage.catalog_apply import CatalogRefused
 from redemption_server.storage.database import Database, open_database
 from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, schema_version
 
@@ -53,39 +54,40 @@ def system_clock() -> datetime:
 async def open_prepared_database(settings: Settings) -> AsyncIterator[Database]:
     """The database with a schema that fits. Raises StartError."""
     url = settings.database_url.get_secret_value()
-    is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    if is_sqlite:
-        await migrate_url(url)
-    database = open_database(url)
     try:
-        if not is_sqlite:
-            async with database.read() as connection:
-                version = await connection.run_sync(schema_version)
-            if not fits(version):
-                raise StartError(
-                    f"the database schema is at {version or 'nothing'}, this release needs "
-                    f"{SCHEMA_VERSION}: run `redemption migrate`"
-                )
+        if make_url(url).get_backend_name() == "sqlite":
+            await migrate_url(url)
+        database = open_database(url)
+        async with database.read() as connection:
+            version = await connection.run_sync(schema_version)
+    except (OSError, SQLAlchemyError) as error:
+        raise StartError(f"cannot open the database {make_url(url)!r}: {error}") from error
+    try:
+        if not fits(version):
+            raise StartError(
+                f"the database schema is at {version or 'nothing'}, this release needs "
+                f"{SCHEMA_VERSION}: run `redemption migrate`"
+            )
         yield database
     finally:
         await database.close()
 
 
 async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
-    """Applies catalog files and returns how many objects they hold. Raises StartError."""
-    applied = 0
+    """Applies catalog files, all or none; returns how many objects they hold. Raises StartError."""
+    sources, errors = [], []
     for file in files:
         try:
-            catalog = await asyncio.to_thread(read_catalog_file, file)
-            applied += await apply_catalog(database, catalog, foreign_secrets_fixed=False)
+            sources.append((str(file), await asyncio.to_thread(read_catalog_file, file)))
         except CatalogFileError as error:
-            raise StartError(str(error)) from error
-        except Refused as refused:
-            lines = [
-                f"{file}: {_file_path(violation.sentence)}" for violation in refused.violations
-            ]
-            raise StartError("\n".join(lines)) from refused
-    return applied
+            errors.append(str(error))
+    if errors:
+        raise StartError("\n".join(errors))
+    try:
+        return await apply_catalogs(database, sources, foreign_secrets_fixed=False)
+    except CatalogRefused as refused:
+        lines = [f"{refused.source}: {_file_path(v.sentence)}" for v in refused.violations]
+        raise StartError("\n".join(lines)) from refused
 
 
 def _file_path(sentence: str) -> str:

@@ -44,7 +44,7 @@ def up(
 
         files = [*settings.catalog, *([DEMO_CATALOG] if demo else [])]
         async with running_server(settings, files) as server:
-            target = f"ipv4:127.0.0.1:{server.port}"
+            target = _own_target(settings.grpc_address, server.port)
             async with running_gateway(_gateway_settings(settings, target)) as http_port:
                 _announce(settings, server.port, http_port, demo=demo)
                 await stopped.wait()
@@ -86,9 +86,15 @@ def migrate() -> None:
     settings = _start()
 
     async def run() -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from redemption_server.app import StartError
         from redemption_server.storage.schema import SCHEMA_VERSION, migrate_url
 
-        await migrate_url(settings.database_url.get_secret_value())
+        try:
+            await migrate_url(settings.database_url.get_secret_value())
+        except (OSError, SQLAlchemyError) as error:
+            raise StartError(f"cannot migrate the database: {error}") from error
         typer.echo(f"schema is at {SCHEMA_VERSION}")
 
     _run(run())
@@ -166,6 +172,13 @@ def _run(main_coroutine: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main_coroutine)
     except (StartError, PortTakenError, AddressTakenError) as error:
         _fail(str(error), EXIT_FAILED)
+
+
+def _own_target(address: str, port: int) -> str:
+    """The gRPC target of a listener of this process: all addresses include the loopback one."""
+    host = address.rpartition(":")[0]
+    loopback = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 — compared, not bound
+    return f"dns:///{loopback.get(host, host)}:{port}"
 
 
 def _gateway_settings(settings: Settings, target: str) -> Any:

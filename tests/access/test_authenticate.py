@@ -16,7 +16,7 @@ from redemption_server.access import secrets
 
 from tests.support import catalogs
 from tests.support.load import redeem_request
-from tests.support.service import Service, basic, error_info, run_service, status_of
+from tests.support.service import REDEMPTIONS, Service, basic, error_info, run_service, status_of
 
 LIST = ListPromotionRedemptionsRequest(codes=["A"], mode=PROMOTION_MODE_DISCOUNT)
 READER = {
@@ -169,3 +169,15 @@ async def test_the_expensive_hash_is_paid_once(
     assert len(verified) == 1
     assert verified[0] is not None
     assert verified[0].startswith("$argon2id$")
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("Authorization", 401), ("X-CAP-API-OAUTH-TOKEN", 401), ("X-CAP-API-AUTH-ORG-ID", 400)],
+)
+@pytest.mark.parametrize("length", [4_097, 9_000, 60_000])
+async def test_a_header_too_long_for_the_server_is_refused_at_the_gateway(
+    service: Service, name: str, status: int, length: int
+) -> None:
+    answer = await service.http.get(REDEMPTIONS, headers={name: "1" * length})
+    assert answer.status_code == status

@@ -1,10 +1,12 @@
 """Secrets are stored as hashes; a credential may belong to several organisations."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redemption_server.access import secrets
+from redemption_server.catalog.apply import apply_catalog
 
 from tests.catalog.state import organization, refusal
 from tests.support import catalogs
@@ -96,3 +98,21 @@ async def test_two_secrets_for_one_key_are_an_error(one_desk: Desk) -> None:
     assert list(violations) == ["catalog.organizations[1].credentials[0].secret"]
     assert "another organisation" in str(violations)
     assert SECRET not in str(violations)
+
+
+async def test_of_two_organisations_that_bring_a_new_key_with_two_secrets_one_is_refused(
+    desk: Desk, tmp_path: Path
+) -> None:
+    for attempt in range(5):
+        key = f"new-{attempt}"
+        both = [
+            catalogs.read(tmp_path, {"id": org, "credentials": [{"key": key, "secret": secret}]})
+            for org, secret in ((catalogs.ORG, "a"), (catalogs.OTHER_ORG, "b"))
+        ]
+        outcomes = await asyncio.gather(
+            *(apply_catalog(desk.database, one, foreign_secrets_fixed=True) for one in both),
+            return_exceptions=True,
+        )
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["CatalogRefused", "int"]
+        members = "SELECT count(*) FROM credential_organization WHERE credential_key = :key"
+        assert await desk.rows(members, key=key) == [(1,)]

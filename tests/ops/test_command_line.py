@@ -124,3 +124,33 @@ def test_logs_are_json_lines_without_secrets(tmp_path: Path) -> None:
     lines = [line for line in result.stderr.splitlines() if line.startswith("{")]
     assert next(json.loads(line)["event"] for line in lines) == "gRPC server listens"
     assert "demo" not in "".join(lines)
+
+
+def test_catalog_apply_applies_all_files_or_none(tmp_path: Path) -> None:
+    good = catalogs.write(tmp_path, catalogs.organization())
+    bad = tmp_path / "bad.yaml"
+    assert run("migrate", folder=tmp_path).returncode == 0
+    for content in ("organizations: [{id: 200, nmae: x}]", "organizations: [{id: 0}]"):
+        bad.write_text(content)
+        result = run("catalog", "apply", str(good), str(bad), folder=tmp_path)
+        assert result.returncode == 1
+        assert "bad.yaml:" in result.stderr
+        with closing(sqlite3.connect(tmp_path / "var" / "redemption.db")) as connection:
+            assert connection.execute("SELECT count(*) FROM organization").fetchall() == [(0,)]
+
+
+def test_up_calls_itself_where_it_listens(tmp_path: Path) -> None:
+    with started("up", folder=tmp_path, grpc_address="127.0.0.2:0") as process:
+        process.port("gRPC server listens")
+        port = process.port("HTTP gateway listens")
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+
+
+def test_a_database_that_cannot_be_reached_is_a_clear_error(tmp_path: Path) -> None:
+    url = "postgresql+asyncpg://user:hidden@127.0.0.1:1/none"
+    for command in ("server", "migrate"):
+        result = run(command, folder=tmp_path, database_url=url)
+        assert result.returncode == 1
+        assert "database" in result.stderr
+        assert "hidden" not in result.stderr
+        assert "Traceback" not in result.stderr

@@ -1,14 +1,15 @@
 """Applies a catalog: checks it, hashes its secrets, stores it in one transaction."""
 
 import asyncio
+from collections.abc import Sequence
 
 from redemption.v1 import catalog_pb2
 
 from redemption_server.access import secrets
-from redemption_server.catalog.check import check_catalog, count_objects
-from redemption_server.rules.refusals import Refused, Violation, field_invalid
+from redemption_server.catalog.check import OBJECTS_MAX, check_catalog, count_objects
+from redemption_server.rules.refusals import Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
-from redemption_server.storage.catalog_apply import ApplyCatalog
+from redemption_server.storage.catalog_apply import ApplyCatalog, ApplyCatalogs, CatalogRefused
 from redemption_server.storage.credentials import load_secret_hashes
 from redemption_server.storage.database import Database
 
@@ -16,20 +17,39 @@ from redemption_server.storage.database import Database
 async def apply_catalog(
     database: Database, catalog: catalog_pb2.Catalog, *, foreign_secrets_fixed: bool
 ) -> int:
-    """Applies the catalog whole and returns how many objects it holds.
+    """Applies one catalog; see `apply_catalogs`."""
+    sources = [("", catalog)]
+    return await apply_catalogs(database, sources, foreign_secrets_fixed=foreign_secrets_fixed)
 
-    With `foreign_secrets_fixed`, as for callers of one organisation, a credential that other
-    organisations share keeps its secret. Raises Refused (FIELD_INVALID) with everything that is
-    wrong; nothing is applied then.
+
+async def apply_catalogs(
+    database: Database,
+    sources: Sequence[tuple[str, catalog_pb2.Catalog]],
+    *,
+    foreign_secrets_fixed: bool,
+) -> int:
+    """Applies catalogs, all or none, and returns how many objects they hold.
+
+    Each comes with the name of its source. With `foreign_secrets_fixed`, as for callers of one
+    organisation, a credential that other organisations share keeps its secret. Raises
+    CatalogRefused (FIELD_INVALID) with everything that is wrong with the first bad one.
     """
-    violations = await asyncio.to_thread(check_catalog, catalog)
-    if not violations:
-        violations = _differing_secrets(catalog)
-    if violations:
-        raise Refused(violations)
-    hashes = await _secret_hashes(database, catalog)
-    await database.transact(ApplyCatalog(catalog, hashes, foreign_secrets_fixed))
-    return count_objects(catalog)
+    for source, catalog in sources:
+        violations = await asyncio.to_thread(check_catalog, catalog)
+        if not violations:
+            violations = _differing_secrets(catalog)
+        if violations:
+            raise CatalogRefused(source, violations)
+    objects = sum(count_objects(catalog) for _, catalog in sources)
+    if objects > OBJECTS_MAX:
+        problem = f"must hold at most {OBJECTS_MAX} objects together, not {objects}"
+        raise CatalogRefused(sources[-1][0], [field_invalid("catalog", problem)])
+    works = []
+    for source, catalog in sources:
+        hashes = await _secret_hashes(database, catalog)
+        works.append((source, ApplyCatalog(catalog, hashes, foreign_secrets_fixed)))
+    await database.transact(ApplyCatalogs(works))
+    return objects
 
 
 def _differing_secrets(catalog: catalog_pb2.Catalog) -> list[Violation]:

@@ -137,7 +137,11 @@ def _acceptable_hash(encoded: str) -> bool:
         parameters = argon2.extract_parameters(encoded)
     except argon2.exceptions.InvalidHashError:
         return False
-    cheap = parameters.memory_cost <= 262_144 and parameters.time_cost <= 10
+    cheap = (
+        parameters.memory_cost <= 262_144
+        and parameters.time_cost <= 10
+        and parameters.parallelism <= 16
+    )
     return parameters.type is argon2.Type.ID and cheap
 
 

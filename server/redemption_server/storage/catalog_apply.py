@@ -78,8 +78,7 @@ class ApplyCatalog:
             raise Refused(violations)
 
     def _apply_secrets(self, connection: Connection) -> list[Violation]:
-        stored = _stored_hashes(connection, list(self.secret_hashes))
-        mentioned = {organization.id for organization in self.catalog.organizations}
+        stored = _lock_hashes(connection, self.secret_hashes)
         violations = []
         for path, organization in paths.indexed(
             "catalog.organizations", self.catalog.organizations
@@ -87,21 +86,56 @@ class ApplyCatalog:
             for item_path, credential in paths.indexed(
                 f"{path}.credentials", organization.credentials
             ):
-                changed = stored.get(credential.key, "") not in (
-                    "",
-                    self.secret_hashes[credential.key],
-                )
-                if changed and self.foreign_secrets_fixed:
-                    others = _organizations_of(connection, credential.key) - mentioned
-                    if others:
-                        problem = "differs from the one that the key has in other organisations"
-                        violations.append(field_invalid(f"{item_path}.secret", problem))
+                changed = stored[credential.key] != self.secret_hashes[credential.key]
+                if changed and self._is_fixed(connection, credential):
+                    problem = "differs from the one that the key has in other organisations"
+                    violations.append(field_invalid(f"{item_path}.secret", problem))
         insert_rows(connection, _credential, sorted(self.secret_hashes.items()), _REPLACE_HASH)
         return violations
 
+    def _is_fixed(self, connection: Connection, credential: catalog_pb2.Credential) -> bool:
+        """Whether organisations outside the catalog share the credential and keep its secret."""
+        mentioned = {organization.id for organization in self.catalog.organizations}
+        others = _organizations_of(connection, credential.key) - mentioned
+        return self.foreign_secrets_fixed and bool(others)
 
-def _stored_hashes(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-    rows = connection.execute(select(_credential).where(_credential.c.key.in_(sorted(keys))))
+
+@dataclass(frozen=True, slots=True)
+class ApplyCatalogs:
+    """The work of applying several catalogs, all or none; each has the name of its source."""
+
+    works: Sequence[tuple[str, ApplyCatalog]]
+
+    def __call__(self, connection: Connection) -> None:
+        """Applies them in order. Raises CatalogRefused."""
+        for source, work in self.works:
+            try:
+                work(connection)
+            except Refused as refused:
+                raise CatalogRefused(source, refused.violations) from refused
+
+
+class CatalogRefused(Refused):
+    """A catalog does not fit; `source` names which one."""
+
+    def __init__(self, source: str, violations: Sequence[Violation]) -> None:
+        super().__init__(violations)
+        self.source = source
+
+
+def _lock_hashes(connection: Connection, hashes: Mapping[str, str]) -> dict[str, str]:
+    """The hashes that the keys have, new ones included, kept from changing.
+
+    Keys have no organisation whose row would be held: inserting first makes a second catalog with
+    the same new key wait, and see in the statement after it what the first one stored.
+    """
+    insert_rows(connection, _credential, sorted(hashes.items()), "ON CONFLICT DO NOTHING")
+    rows = connection.execute(
+        select(_credential)
+        .where(_credential.c.key.in_(sorted(hashes)))
+        .order_by(_credential.c.key)
+        .with_for_update()
+    )
     return {row.key: row.secret_hash for row in rows}
 
 

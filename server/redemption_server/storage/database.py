@@ -27,8 +27,9 @@ Work = Callable[[Connection], Result]
 
 ATTEMPTS_MAX = 8
 _BACKOFF_SECONDS = 0.005
-_POSTGRES_POOL_SIZE = 10
-_READERS_SQLITE = 4
+# Lookups have connections of their own, so that they never keep a batch waiting.
+_READERS = 4
+_WRITERS_POSTGRES = 10
 _log = structlog.get_logger(__name__)
 
 
@@ -44,7 +45,7 @@ class Database(Protocol):
         A serialisation failure, a deadlock, a locked file or a lost race for a unique key repeats
         it, at most ATTEMPTS_MAX times in all, then Refused (CONTENTION) is raised. Refused
         (UNAVAILABLE) is raised when the database is away, full or read-only. Nothing is recorded
-        in either case.
+        in either case, unless the connection was lost during the commit itself.
         """
         ...
 
@@ -98,7 +99,7 @@ class SqliteDatabase:
     def __init__(self, url: str) -> None:
         self._writer_engine = sqlite.writer_engine(url)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
-        self._readers = sqlite.reader_engine(url, _READERS_SQLITE)
+        self._readers = sqlite.reader_engine(url, _READERS)
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
@@ -128,26 +129,32 @@ class PostgresDatabase:
     mixes_organizations = False
 
     def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            url,
-            isolation_level="READ COMMITTED",
-            pool_size=_POSTGRES_POOL_SIZE,
-            max_overflow=0,
-            pool_pre_ping=True,
-        )
+        self._writers = _postgres_engine(url, _WRITERS_POSTGRES)
+        self._readers = _postgres_engine(url, _READERS)
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
         return await _repeat(lambda: asyncio.ensure_future(self._run(work)))
 
     async def _run(self, work: Work[Result]) -> Result:
-        async with self.engine.begin() as connection:
+        async with self._writers.begin() as connection:
             return await connection.run_sync(work)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`."""
-        return self.engine.connect()
+        return self._readers.connect()
 
     async def close(self) -> None:
         """See `Database.close`."""
-        await self.engine.dispose()
+        await self._readers.dispose()
+        await self._writers.dispose()
+
+
+def _postgres_engine(url: str, size: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=size,
+        max_overflow=0,
+        pool_pre_ping=True,
+    )

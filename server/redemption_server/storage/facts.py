@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
-from redemption_server.rules.commands import Command, PromotionUse, RedeemCoupons, RedeemPromotions
+from redemption_server.rules.commands import Command, RedeemCoupons, RedeemPromotions
 from redemption_server.rules.facts import (
     Customer,
     CustomerIdentifier,
@@ -39,10 +39,9 @@ def load_facts(connection: Connection, org_id: int, commands: Sequence[Command])
     """The facts that the commands, all of one organisation, refer to; counters not yet."""
     facts = Facts(hold_organization(connection, org_id))
     facts.customers = load_customers(connection, org_id, _identifiers(commands))
-    uses = [use for command in commands for use in _promotion_uses(command)]
-    if uses:
-        customer_ids = {customer.id for customer in facts.customers.values()}
-        promotion_facts.load(connection, facts, uses, customer_ids)
+    promotions = [command for command in commands if isinstance(command, RedeemPromotions)]
+    if promotions:
+        promotion_facts.load(connection, facts, promotions)
     code_keys = {
         use.code_key for c in commands if isinstance(c, RedeemCoupons) for use in c.coupons
     }
@@ -108,9 +107,3 @@ def _identifiers(commands: Sequence[Command]) -> Iterable[CustomerIdentifier]:
         for item in named:
             if item.identifier:
                 yield item.identifier
-
-
-def _promotion_uses(command: Command) -> Iterable[PromotionUse]:
-    if isinstance(command, RedeemPromotions):
-        yield from command.line_items
-        yield from command.redemptions

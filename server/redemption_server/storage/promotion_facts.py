@@ -1,10 +1,10 @@
 """Loads promotions, their codes and earned promotions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, Row, asc, desc, select
 
-from redemption_server.rules.commands import PromotionUse
+from redemption_server.rules.commands import PromotionUse, RedeemPromotions
 from redemption_server.rules.facts import (
     EarnedPromotion,
     EarnedPromotionStatus,
@@ -29,27 +29,32 @@ _code = table_of(PromotionCodeRow)
 _earned = table_of(EarnedPromotionRow)
 
 
-def load(
-    connection: Connection, facts: Facts, uses: Sequence[PromotionUse], customer_ids: set[int]
-) -> None:
-    """Fills in what promotion uses refer to."""
+def load(connection: Connection, facts: Facts, commands: Sequence[RedeemPromotions]) -> None:
+    """Fills in what the uses of the commands refer to; the customers are there already."""
     org_id = facts.organization.id
+    uses = [use for command in commands for use in (*command.line_items, *command.redemptions)]
     promotion_ids = sorted({use.promotion_id for use in uses})
     only_code_ids = _load_promotions(connection, facts, promotion_ids)
     _load_codes(connection, facts, uses, only_code_ids)
     # Only promotions that have codes can have one that is linked to the customer.
-    pairs = [
-        (promotion_id, customer_id)
-        for promotion_id in sorted(only_code_ids)
-        for customer_id in sorted(customer_ids)
-    ]
-    _load_linked_codes(connection, facts, pairs)
+    pairs = {
+        pair for command in commands for pair in _pairs(command, facts) if pair[0] in only_code_ids
+    }
+    _load_linked_codes(connection, facts, sorted(pairs))
     earned_ids = sorted({use.earned_promotion_id for use in uses if use.earned_promotion_id})
     if earned_ids:
         rows = connection.execute(
             select(_earned).select_from(among(connection, org_id, _earned.c.id, earned_ids))
         )
         facts.earned_promotions = {row.id: _earned_of(row) for row in rows}
+
+
+def _pairs(command: RedeemPromotions, facts: Facts) -> Iterator[tuple[str, int]]:
+    """The promotions of a command, each with its customer."""
+    customer = facts.customers.get(command.identifier) if command.identifier else None
+    if customer:
+        for use in (*command.line_items, *command.redemptions):
+            yield use.promotion_id, customer.id
 
 
 def _load_promotions(
