@@ -60,3 +60,13 @@ async def test_user_id_true_adds_the_id_of_a_known_customer_as_the_last_key(
 async def test_only_what_is_known_of_a_customer_is_shown(door: Service) -> None:
     known = await item(door, coupons(coupon(customer={"card_number": "C2"})))
     assert known["customer"] == {"mobile": "919999988882"}
+
+
+@pytest.mark.provokes("CUSTOMER_NOT_FOUND")
+@pytest.mark.parametrize("nobody", ["0", 0, "-5"])
+async def test_an_id_that_is_nobodys_counts_before_other_identifiers(
+    door: Service, nobody: str | int
+) -> None:
+    sent = {"id": nobody, "mobile": "919999988881"}
+    shown = await item(door, coupons(coupon(customer=sent)))
+    assert shown["item_status"]["code"] == 701
