@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,20 @@ async def test_a_file_that_another_process_writes_is_waited_for(sqlite_url: str)
     other.execute("COMMIT")
     assert await work == 1
     other.close()
+    await database.close()
+
+
+async def test_a_transaction_holds_the_file_before_its_first_statement(sqlite_url: str) -> None:
+    # Were it to begin with a read, a write that follows could fail at once, whatever the time-out.
+    file = Path(sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    database = open_database(sqlite_url)
+
+    def work(_connection: Connection) -> None:
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        await database.transact(work)
     await database.close()
 
 
