@@ -71,12 +71,7 @@ class Gateway:
         headers = _headers(scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        try:
-            answer = await self._answer(scope, headers, receive, request_id)
-        except Exception:  # noqa: BLE001 — whatever it is, it is answered and leaks nothing
-            _log.exception("request failed", request_id=request_id)
-            text = "An internal error occurred"
-            answer = error_answer("B", 500, text, [text], _now_ms())
+        answer = await self._answer(scope, headers, receive, request_id)
         await _send(send, answer, request_id)
 
     async def _answer(
@@ -96,6 +91,11 @@ class Gateway:
             answer = error_answer(form, refused.status, message, refused.texts, _now_ms())
             answer.headers.update(refused.headers)
             return answer
+        except Exception:  # noqa: BLE001 — whatever it is, it is answered and leaks nothing
+            _log.exception("request failed", request_id=request_id)
+            text = "An internal error occurred"
+            form = surface.error_form if surface else "B"
+            return error_answer(form, 500, text, [text], _now_ms())
 
     async def _health(self, path: str) -> HttpAnswer:
         if path == "/healthz":
@@ -156,10 +156,10 @@ def _metadata(headers: dict[str, str], request_id: str) -> dict[str, str]:
     metadata = {"x-request-id": request_id}
     for name in _FORWARDED_HEADERS:
         value = headers.get(name, "").strip()
-        status, longest = (401, 4_096) if name in _CREDENTIAL_HEADERS else (400, 250)
+        status, longest = (401, 3_500) if name in _CREDENTIAL_HEADERS else (400, 250)
         if not _FORWARDABLE.fullmatch(value):
             raise _Refused(status, [f"{name.upper()} must be printable ASCII"])
-        # gRPC refuses metadata past 8 KB in all, at random at first.
+        # gRPC refuses metadata past 8 KB, at random at first; all of these together stay below.
         if len(value) > longest:
             raise _Refused(status, [f"{name.upper()} must be at most {longest} characters"])
         if value:

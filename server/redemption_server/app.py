@@ -57,20 +57,32 @@ async def open_prepared_database(settings: Settings) -> AsyncIterator[Database]:
     try:
         if make_url(url).get_backend_name() == "sqlite":
             await migrate_url(url)
-        database = open_database(url)
-        async with database.read() as connection:
-            version = await connection.run_sync(schema_version)
     except (OSError, SQLAlchemyError) as error:
-        raise StartError(f"cannot open the database {make_url(url)!r}: {error}") from error
+        raise _cannot_open(url, error) from error
+    database = open_database(url)
     try:
-        if not fits(version):
-            raise StartError(
-                f"the database schema is at {version or 'nothing'}, this release needs "
-                f"{SCHEMA_VERSION}: run `redemption migrate`"
-            )
+        await _check_schema(database, url)
         yield database
     finally:
         await database.close()
+
+
+async def _check_schema(database: Database, url: str) -> None:
+    try:
+        async with database.read() as connection:
+            version = await connection.run_sync(schema_version)
+    except (OSError, SQLAlchemyError) as error:
+        raise _cannot_open(url, error) from error
+    if not fits(version):
+        raise StartError(
+            f"the database schema is at {version or 'nothing'}, this release needs "
+            f"{SCHEMA_VERSION}: run `redemption migrate`"
+        )
+
+
+def _cannot_open(url: str, error: Exception) -> StartError:
+    # The URL's own form hides its password.
+    return StartError(f"cannot open the database {make_url(url)!r}: {error}")
 
 
 async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:

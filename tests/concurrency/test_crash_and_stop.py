@@ -11,25 +11,10 @@ import httpx
 import pytest
 
 from tests.support import catalogs
-from tests.support.load import Answers, for_seconds, keep_in_flight
+from tests.support.load import Answers, for_seconds, keep_in_flight, redeem_body
 from tests.support.process import Process, started
+from tests.support.service import REDEMPTIONS
 
-REDEMPTIONS = "/api_gateway/v1/promotions/redemptions"
-HTTP_BODY = {
-    "customerId": catalogs.CUSTOMER,
-    "transactionNumber": "bill-1",
-    "transactionDate": 1743521508000,
-    "amount": 100,
-    "redemptions": [
-        {
-            "promotionId": "p1",
-            "redemptionCount": 1,
-            "discount": 10,
-            "discountAppliedOnQuantity": 1,
-            "promotionAppliedOnQuantity": 1,
-        }
-    ],
-}
 LIMIT = 200
 CALLERS = 64
 
@@ -124,9 +109,8 @@ async def test_a_stop_of_both_doors_under_load_answers_every_accepted_request(
         async def caller(client: httpx.AsyncClient, name: int) -> None:
             for number in itertools.count():
                 identifier = f"{name}-{number}"
-                body = {**HTTP_BODY, "transactionIdentifier": identifier}
                 try:
-                    answer = await client.post(REDEMPTIONS, json=body)
+                    answer = await client.post(REDEMPTIONS, json=redeem_body(identifier))
                 except httpx.TransportError:
                     return
                 if answer.status_code != 200:

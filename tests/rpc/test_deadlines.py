@@ -10,25 +10,8 @@ import grpc.aio
 import pytest
 
 from tests.support import catalogs
-from tests.support.load import redeem_request
+from tests.support.load import redeem_body, redeem_request
 from tests.support.service import REDEMPTIONS, Service, run_service
-
-BODY = {
-    "customerId": catalogs.CUSTOMER,
-    "transactionIdentifier": "t1",
-    "transactionNumber": "bill-1",
-    "transactionDate": 1743521508000,
-    "amount": 100,
-    "redemptions": [
-        {
-            "promotionId": "p1",
-            "redemptionCount": 1,
-            "discount": 10,
-            "discountAppliedOnQuantity": 1,
-            "promotionAppliedOnQuantity": 1,
-        }
-    ],
-}
 
 
 @contextmanager
@@ -69,11 +52,11 @@ async def test_the_gateway_answers_504_and_the_request_can_be_sent_again(
     sqlite_url: str, catalog: Path
 ) -> None:
     async with run_service(sqlite_url, catalog, deadline_seconds=0.5) as service:
-        await service.post(REDEMPTIONS, {**BODY, "transactionIdentifier": "t0"})
+        await service.post(REDEMPTIONS, redeem_body("t0"))
         with locked(service.database_file):
-            late = await service.post(REDEMPTIONS, BODY)
+            late = await service.post(REDEMPTIONS, redeem_body("t1"))
         assert late.status_code == 504
         assert late.json()["errorCode"] == 504
-        again = await service.post(REDEMPTIONS, BODY)
+        again = await service.post(REDEMPTIONS, redeem_body("t1"))
         assert again.status_code == 200
         assert again.headers["Idempotent-Replayed"] == "true"

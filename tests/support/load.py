@@ -44,6 +44,26 @@ def redeem_request(
     return promotion_redemption_service_pb2.RedeemPromotionsRequest(**fields)
 
 
+def redeem_body(transaction_identifier: str) -> dict[str, Any]:
+    """The same as `redeem_request` as JSON of the documented path."""
+    return {
+        "customerId": catalogs.CUSTOMER,
+        "transactionIdentifier": transaction_identifier,
+        "transactionNumber": "bill-1",
+        "transactionDate": 1743521508000,
+        "amount": 100,
+        "redemptions": [
+            {
+                "promotionId": "p1",
+                "redemptionCount": 1,
+                "discount": 10,
+                "discountAppliedOnQuantity": 1,
+                "promotionAppliedOnQuantity": 1,
+            }
+        ],
+    }
+
+
 @dataclass
 class Answers:
     """What became of each transaction identifier that was sent."""

@@ -95,9 +95,10 @@ class ApplyCatalog:
 
     def _is_fixed(self, connection: Connection, credential: catalog_pb2.Credential) -> bool:
         """Whether organisations outside the catalog share the credential and keep its secret."""
+        if not self.foreign_secrets_fixed:
+            return False
         mentioned = {organization.id for organization in self.catalog.organizations}
-        others = _organizations_of(connection, credential.key) - mentioned
-        return self.foreign_secrets_fixed and bool(others)
+        return bool(_organizations_of(connection, credential.key) - mentioned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,6 @@ def from_ms(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-def optional_to_ms(at: datetime | None) -> int | None:
-    """`to_ms`, keeping None."""
-    return None if at is None else to_ms(at)
-
-
 def optional_from_ms(ms: int | None) -> datetime | None:
     """`from_ms`, keeping None."""
     return None if ms is None else from_ms(ms)

@@ -1,7 +1,7 @@
 """The schema: which version the code needs, and how a database gets there.
 
-Alembic is configured here, without an ini file, and imported only when there is something to do:
-it costs more start-up time than all the rest.
+Alembic is configured here, without an ini file, and imported only when there is something to do,
+since importing it costs start-up time.
 """
 
 import asyncio
