@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from google.protobuf.message import Message
-
 from redemption_gateway.app import Gateway
 from redemption_gateway.routes import make_routes
+
 from tests.support.load import redeem_body
 from tests.support.service import COUPONS, REDEMPTIONS, basic
 
