@@ -62,7 +62,12 @@ class Gateway:
         self._routes = routes
         self._caller = caller
         self._deadline_seconds = deadline_seconds
+        self._leaving = False
         self.statistics = GatewayStatistics()
+
+    def leave(self) -> None:
+        """Has `/readyz` say that this gateway takes no more calls; it still answers."""
+        self._leaving = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request (ASGI)."""
@@ -100,7 +105,7 @@ class Gateway:
     async def _health(self, path: str) -> HttpAnswer:
         if path == "/healthz":
             return HttpAnswer(200, {"status": "ALIVE"})
-        if await self._caller.is_serving():
+        if not self._leaving and await self._caller.is_serving():
             return HttpAnswer(200, {"status": "SERVING"})
         return HttpAnswer(503, {"status": "NOT_SERVING"}, {"Retry-After": "1"})
 

@@ -63,6 +63,7 @@ async def running_gateway(settings: GatewaySettings) -> AsyncIterator[int]:
             await asyncio.sleep(0.01)
         yield port
     finally:
+        gateway.leave()
         server.should_exit = True
         await serving
         await caller.close()

@@ -1,7 +1,7 @@
 """The composition root: the one place that knows the clock, the ids and the concrete classes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from redemption_server.rpc.promotion_redemption_service import PromotionRedempti
 from redemption_server.rpc.server import GrpcServer
 from redemption_server.rules.commands import Clock
 from redemption_server.settings import Settings
+from redemption_server.storage.availability import watched
 from redemption_server.storage.catalog_apply import CatalogRefused
 from redemption_server.storage.database import Database, open_database
 from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, schema_version
@@ -38,10 +39,14 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that answers calls; `queue` is there to be looked at."""
+    """A server that answers calls; `queue` is there to be looked at.
+
+    `leave` has health checks say that it takes no more calls, while it still answers.
+    """
 
     port: int
     queue: CommitQueue
+    leave: Callable[[], Awaitable[None]]
 
 
 def system_clock() -> datetime:
@@ -116,7 +121,7 @@ async def running_server(
     Stops in this order: health says NOT_SERVING, new calls are refused, waiting calls are
     answered, the database is closed. Raises StartError, PortTakenError.
     """
-    async with open_prepared_database(settings) as database:
+    async with open_prepared_database(settings) as opened, watched(opened) as database:
         await apply_catalog_files(database, catalog_files)
         ids = TimeOrderedIds()
         writers = 1 if database.mixes_organizations else _POSTGRES_WRITERS
@@ -137,12 +142,19 @@ async def running_server(
         server = GrpcServer(Pipeline(authenticator), methods)
         try:
             port = await server.start(settings.grpc_address)
+            database.on_change(lambda up: server.set_serving(serving=up))
             _log.info("gRPC server listens", address=settings.grpc_address, port=port)
             try:
-                yield RunningServer(port, queue)
+                yield RunningServer(port, queue, server.leave)
             finally:
                 await server.stop()
         finally:
             await queue.close()
             statistics = queue.statistics
-            _log.info("stopped", calls=statistics.commands, batches=statistics.batches)
+            _log.info(
+                "stopped",
+                calls=statistics.commands,
+                batches=statistics.batches,
+                split=statistics.split,
+                repeats=dict(database.repeats),
+            )

@@ -48,6 +48,8 @@ def up(
             async with running_gateway(_gateway_settings(settings, target)) as http_port:
                 _announce(settings, server.port, http_port, demo=demo)
                 await stopped.wait()
+                # Health checks first: behind both doors they ask the same server.
+                await server.leave()
 
     _serve(run)
 

@@ -26,6 +26,7 @@ class Gate:
         self._database = database
         self._spoil = spoil
         self.mixes_organizations = database.mixes_organizations
+        self.repeats = database.repeats
         self.begun = asyncio.Event()
         self.open = asyncio.Event()
 
@@ -42,6 +43,9 @@ class Gate:
 
     def read(self) -> Any:
         return self._database.read()
+
+    async def probe(self, *, write: bool) -> None:
+        await self._database.probe(write=write)
 
     async def close(self) -> None:
         await self._database.close()

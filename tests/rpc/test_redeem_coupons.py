@@ -10,7 +10,7 @@ from redemption.v1 import coupon_redemption_pb2 as messages
 
 from tests.rpc.coupon_calls import ME_AS_KNOWN, a_use, redeem
 from tests.support import catalogs
-from tests.support.service import Service, error_info
+from tests.support.service import FINAL, Service, error_info
 
 
 async def test_a_redeemed_coupon_is_answered_whole(service: Service) -> None:
@@ -57,7 +57,7 @@ async def test_a_refused_coupon_carries_one_error_info_with_its_variables(
     assert error.code == grpc.StatusCode.NOT_FOUND.value[0]
     assert len(error.details) == 1
     assert error_info(error) == error_details_pb2.ErrorInfo(
-        reason="CODE_NOT_FOUND", domain="redemption.v1", metadata={"code": "Gone"}
+        reason="CODE_NOT_FOUND", domain="redemption.v1", metadata={"code": "Gone", **FINAL}
     )
     assert "Gone" in error.message
 
@@ -78,6 +78,7 @@ async def test_a_limit_that_is_reached_names_its_numbers(service: Service) -> No
         "used": "1",
         "requested": "1",
         "resets": "never",
+        **FINAL,
     }
 
 

@@ -9,7 +9,7 @@ from redemption.v1 import coupon_redemption_pb2 as messages
 
 from tests.rpc.coupon_calls import a_use, fields_of, redeem, refusal, rows
 from tests.support import catalogs
-from tests.support.service import Service, error_info
+from tests.support.service import FINAL, Service, error_info
 
 
 @pytest.mark.provokes("CODE_NOT_FOUND")
@@ -63,7 +63,7 @@ async def test_other_content_under_the_same_request_id_is_a_conflict(service: Se
         assert status.code == grpc.StatusCode.ALREADY_EXISTS.value[0]
         info = error_info(status)
         assert (info.reason, info.domain) == ("REQUEST_CONFLICT", "redemption.v1")
-        assert dict(info.metadata) == {"request_id": "r1"}
+        assert dict(info.metadata) == {"request_id": "r1", **FINAL}
     assert (await redeem(service, a_use(), request_id="r1")).results == first.results
 
 

@@ -11,7 +11,7 @@ from redemption.v1 import catalog_service_pb2
 
 from tests.rpc.promotion_calls import Request, failure, fields, reason, redeem, request, use
 from tests.support import catalogs
-from tests.support.service import Service, detail, error_info
+from tests.support.service import FINAL, Service, detail, error_info
 
 MAX, LONG = "x" * 250, "x" * 251
 DECIMALS = ("discount", "discount_applied_on_quantity", "promotion_applied_on_quantity", "amount")
@@ -31,7 +31,7 @@ async def invalid(service: Service, message: Any) -> list[str]:
     assert (status.code, reason(status)) == (3, "FIELD_INVALID"), status
     found = fields(status)
     assert error_info(status).domain == "redemption.v1"
-    assert error_info(status).metadata == {"field": found[0]}
+    assert error_info(status).metadata == {"field": found[0], **FINAL}
     assert status.message.startswith(found[0])
     return found
 

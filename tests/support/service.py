@@ -31,6 +31,8 @@ from tests.support import catalogs
 
 REDEMPTIONS = "/api_gateway/v1/promotions/redemptions"
 COUPONS = "/v1.1/coupon/redeem"
+# What every error of a request that was judged says beside its own variables.
+FINAL = {"state_changed": "no", "retry": "pointless"}
 
 
 def basic(key: str = catalogs.KEY, secret: str = catalogs.SECRET) -> str:

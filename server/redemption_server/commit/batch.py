@@ -6,7 +6,7 @@ before claiming, gives wrong answers there that SQLite hides.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -19,6 +19,7 @@ from redemption_server.rules.outcomes import (
     Outcome,
     RecordedCoupons,
     RecordedTransaction,
+    Replayed,
 )
 from redemption_server.storage import claims, records
 from redemption_server.storage.facts import load_facts
@@ -31,14 +32,36 @@ Plan = redeem_promotions.Plan | redeem_coupons.Plan
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Commands to decide at one moment. Calling it is the work of one transaction."""
+    """Commands to decide at one moment. Calling it is the work of one transaction.
+
+    It may be called again after a run whose commit was lost. If that commit went through, this run
+    finds what that one recorded, and answers it as its own rather than as a replay; `earlier` holds
+    what earlier runs granted, by position.
+    """
 
     commands: Sequence[Command]
     now: datetime
     ids: IdSource
+    earlier: dict[int, Granted] = field(default_factory=dict)
 
     def __call__(self, connection: Connection) -> list[Outcome]:
         """Decides all commands; returns their outcomes in the same order."""
+        outcomes = [self._own(i, outcome) for i, outcome in enumerate(self._decide_all(connection))]
+        self.earlier.update((i, o) for i, o in enumerate(outcomes) if isinstance(o, Granted))
+        return outcomes
+
+    def alone(self, position: int) -> "Batch":
+        """A batch of one command, which remembers what earlier runs granted it."""
+        earlier = {0: self.earlier[position]} if position in self.earlier else {}
+        return Batch([self.commands[position]], self.now, self.ids, earlier)
+
+    def _own(self, position: int, outcome: Outcome) -> Outcome:
+        before = self.earlier.get(position)
+        if before and isinstance(outcome, Replayed) and outcome.answer.id == before.answer.id:
+            return before
+        return outcome
+
+    def _decide_all(self, connection: Connection) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
         for org_id, positions in self._by_organization().items():
             share = [self.commands[i] for i in positions]

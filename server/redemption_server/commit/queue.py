@@ -6,19 +6,20 @@ cancel the batch it is in.
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 
 import structlog
 
 from redemption_server.commit.batch import Batch
+from redemption_server.commit.pace import BATCH_SIZE_MAX, Pace
 from redemption_server.rules.commands import Clock, Command, IdSource
 from redemption_server.rules.outcomes import Outcome
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database
 
-BATCH_SIZE_MAX = 256
 _log = structlog.get_logger(__name__)
 
 
@@ -34,6 +35,8 @@ class QueueStatistics:
 
     batches: int = 0
     commands: int = 0
+    split: int = 0
+    """Batches that failed and were run again one command at a time."""
 
     @property
     def batch_size_mean(self) -> float:
@@ -54,19 +57,24 @@ class CommitQueue:
         self._waiting_max = waiting_max
         self._arrived = asyncio.Event()
         self._closing = False
+        self._pace = Pace(writers)
         self.statistics = QueueStatistics()
         self._writers = [asyncio.create_task(self._write()) for _ in range(writers)]
 
-    async def submit(self, command: Command) -> Outcome:
+    async def submit(self, command: Command, deadline: float | None = None) -> Outcome:
         """The outcome of a command, once it is durable.
 
-        Raises Refused: OVERLOADED when too many calls are waiting, CONTENTION or UNAVAILABLE when
-        nothing could be committed.
+        `deadline` is when the caller stops waiting, in the time of the event loop. Raises Refused:
+        OVERLOADED when too many calls are waiting or the outcome would come too late; CONTENTION or
+        UNAVAILABLE when nothing could be committed.
         """
         if self._closing:
             raise Refused.because(Reason.UNAVAILABLE, "The service is stopping, try again later")
+        wait = self._pace.wait(len(self._waiting))
         if len(self._waiting) >= self._waiting_max:
-            raise Refused.because(Reason.OVERLOADED, "Too many calls are waiting, try again later")
+            raise _overloaded("Too many calls are waiting", wait)
+        if deadline is not None and asyncio.get_running_loop().time() + wait > deadline:
+            raise _overloaded("Too many calls are waiting for this deadline", wait)
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(command, answered))
         self._arrived.set()
@@ -102,31 +110,42 @@ class CommitQueue:
         self._waiting = others
         return batch
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
+    async def _commit(self, waiting: list[_Waiting]) -> None:
+        work = Batch([w.command for w in waiting], self._clock(), self._ids)
         self.statistics.batches += 1
-        self.statistics.commands += len(batch)
-        work = Batch([waiting.command for waiting in batch], self._clock(), self._ids)
+        self.statistics.commands += len(waiting)
+        with self._pace.batch():
+            await self._run(waiting, work)
+
+    async def _run(self, waiting: list[_Waiting], work: Batch) -> None:
         try:
             outcomes = await self._database.transact(work)
         except Refused as refused:
-            _answer(batch, [refused] * len(batch))
+            _answer(waiting, [refused] * len(waiting))
         except Exception:  # noqa: BLE001 — whatever it is, every caller is answered
-            if len(batch) == 1:
+            if len(waiting) == 1:
                 _log.exception("command failed")
-                _answer(batch, [_internal()])
+                _answer(waiting, [_internal()])
                 return
             # One command's error must not fail its neighbours: find it by running each alone.
-            _log.exception("batch failed, its commands run one by one", size=len(batch))
-            for waiting in batch:
-                await self._commit([waiting])
+            _log.exception("batch failed, its commands run one by one", size=len(waiting))
+            self.statistics.split += 1
+            for position, one in enumerate(waiting):
+                await self._run([one], work.alone(position))
         else:
-            _answer(batch, outcomes)
+            _answer(waiting, outcomes)
 
 
-def _answer(batch: list[_Waiting], outcomes: list[Outcome]) -> None:
-    for waiting, outcome in zip(batch, outcomes, strict=True):
-        if not waiting.answered.done():
-            waiting.answered.set_result(outcome)
+def _answer(waiting: list[_Waiting], outcomes: list[Outcome]) -> None:
+    for one, outcome in zip(waiting, outcomes, strict=True):
+        if not one.answered.done():
+            one.answered.set_result(outcome)
+
+
+def _overloaded(description: str, wait: float) -> Refused:
+    refused = Refused.because(Reason.OVERLOADED, f"{description}, try again later")
+    refused.retry_seconds = max(1, math.ceil(wait))
+    return refused
 
 
 def _internal() -> Refused:

@@ -26,13 +26,18 @@ class CouponRedemptionService:
 
     def methods(self) -> list[Method]:
         """The RPCs of the service."""
-        return [Method(f"/{SERVICE}/RedeemCoupons", Access.DEFAULT, self.redeem_coupons)]
+        name = f"/{SERVICE}/RedeemCoupons"
+        return [Method(name, Access.DEFAULT, self.redeem_coupons, _has_key)]
 
     async def redeem_coupons(self, request: _Request, call: Call) -> _Response:
         """See the proto."""
         command = decode_redeem_coupons(request, call.identity, self._ids)
-        outcome = await self._queue.submit(command)
+        outcome = await self._queue.submit(command, call.deadline)
         if isinstance(outcome, Refused):
             raise outcome
         assert isinstance(outcome.answer, RecordedCoupons)
         return encode_redeem_coupons(outcome.answer, replayed=isinstance(outcome, Replayed))
+
+
+def _has_key(request: _Request) -> bool:
+    return bool(request.request_id)

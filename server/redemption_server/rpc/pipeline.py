@@ -28,19 +28,31 @@ _log = structlog.get_logger(__name__)
 
 
 class Call(NamedTuple):
-    """The surroundings of a request: who sent it, and under which id it is logged."""
+    """The surroundings of a request: who sent it, under which id it is logged, and until when.
+
+    `deadline` is in the time of the event loop, None when the caller waits for ever.
+    """
 
     identity: Identity
     request_id: str
+    deadline: float | None
+
+
+def _always(_request: Message) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An RPC: its full name, what a caller needs, and who handles it."""
+    """An RPC: its full name, what a caller needs, and who handles it.
+
+    `repeatable` says of a request whether sending it twice does the same as sending it once.
+    """
 
     name: str
     access: Access
     handle: Callable[[Any, Call], Awaitable[Message]]
+    repeatable: Callable[[Any], bool] = _always
 
 
 class Pipeline:
@@ -59,25 +71,27 @@ class Pipeline:
         """The response to a request. Raises StatusError."""
         request_id = request_id_of(metadata)
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout(timeout_seconds) as timeout:
                 identity = await self._authenticator.authenticate(metadata)
                 identity.require(method.access)
-                return await method.handle(request, Call(identity, request_id))
-        except Refused as refused:
-            raise StatusError(status_of(refused, request_id)) from refused
+                return await method.handle(request, Call(identity, request_id, timeout.when()))
+        except Refused as caught:
+            refused, cause = caught, caught.__cause__
         except TimeoutError as error:
-            raise StatusError(status_of(_deadline_exceeded(), request_id)) from error
-        except Exception as error:
-            raise StatusError(
-                status_of(_unexpected(error, method, request_id), request_id)
-            ) from error
+            refused, cause = _deadline_exceeded(), error
+        except Exception as error:  # noqa: BLE001 — whatever it is, the caller is answered
+            refused, cause = _unexpected(error, method, request_id), error
+        status = status_of(refused, request_id, repeatable=method.repeatable(request))
+        raise StatusError(status) from cause
 
 
 def _deadline_exceeded() -> Refused:
-    return Refused.because(
+    refused = Refused.because(
         Reason.DEADLINE_EXCEEDED,
         "The deadline passed; send the request again to learn its outcome",
     )
+    refused.maybe_recorded = True
+    return refused
 
 
 def request_id_of(metadata: Mapping[str, str]) -> str:
@@ -91,4 +105,7 @@ def _unexpected(error: Exception, method: Method, request_id: str) -> Refused:
         _log.error("database unavailable", rpc=method.name, request_id=request_id)
         return unavailable()
     _log.exception("call failed", rpc=method.name, request_id=request_id)
-    return Refused.because(Reason.INTERNAL, "An internal error occurred")
+    refused = Refused.because(Reason.INTERNAL, "An internal error occurred")
+    # The answer may have failed after what it tells of was committed.
+    refused.maybe_recorded = True
+    return refused

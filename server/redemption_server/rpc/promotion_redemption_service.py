@@ -61,7 +61,7 @@ class PromotionRedemptionService:
     async def redeem_promotions(self, request: _RedeemRequest, call: Call) -> _RedeemResponse:
         """See the proto."""
         command = decode_redeem_promotions(request, call.identity, self._clock())
-        outcome = await self._queue.submit(command)
+        outcome = await self._queue.submit(command, call.deadline)
         if isinstance(outcome, Refused):
             raise outcome
         assert isinstance(outcome.answer, RecordedTransaction)

@@ -60,17 +60,23 @@ class GrpcServer:
         except RuntimeError as error:
             raise PortTakenError(f"cannot listen on {address}: the port is taken") from error
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self.set_serving(serving=True)
         return port
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """What health checks are told, until `leave`."""
+        response = health_pb2.HealthCheckResponse
+        for name in ("", *SERVICES):
+            await self._health.set(name, response.SERVING if serving else response.NOT_SERVING)
+
+    async def leave(self) -> None:
+        """Tells health checks for good that this server takes no more calls; it still answers."""
+        await self._health.enter_graceful_shutdown()
 
     async def stop(self) -> None:
         """Tells health checks first, then refuses new calls and finishes those under way."""
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self.leave()
         await self._server.stop(STOP_GRACE_SECONDS)
-
-    async def _set_health(self, status: int) -> None:
-        for name in ("", *SERVICES):
-            await self._health.set(name, status)
 
 
 def _handlers(pipeline: Pipeline, methods: Iterable[Method]) -> tuple[grpc.GenericRpcHandler, ...]:

@@ -3,7 +3,7 @@
 Details stay under 4 KB, since larger trailers fail at random on the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -21,7 +21,6 @@ VIOLATIONS_MAX = 50
 _VIOLATIONS_BYTES_MAX = 2_800
 _MESSAGE_BYTES_MAX = 512
 _METADATA_BYTES_MAX = 256
-_RETRY_SECONDS = 1
 
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 _NOT_FOUND = grpc.StatusCode.NOT_FOUND
@@ -80,6 +79,10 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
 }
 
 _WORTH_RETRYING = frozenset({Reason.CONTENTION, Reason.OVERLOADED, Reason.UNAVAILABLE})
+# After these a repeat may succeed, or tell what became of the first attempt.
+_RETRIABLE = _WORTH_RETRYING | {Reason.DEADLINE_EXCEEDED, Reason.INTERNAL, Reason.RATE_LIMITED}
+
+_FINAL = {"state_changed": "no", "retry": "pointless"}
 
 
 class StatusError(Exception):
@@ -90,16 +93,18 @@ class StatusError(Exception):
         self.status = status
 
 
-def status_of(refused: Refused, request_id: str) -> Status:
-    """The status of a refused call."""
-    packed: list[Message] = [_error_info(refused.violations[0])]
+def status_of(refused: Refused, request_id: str, *, repeatable: bool = True) -> Status:
+    """The status of a refused call; `repeatable` says that a repeat of it can do no harm."""
+    packed: list[Message] = [
+        _error_info(refused.violations[0], _advice(refused, repeatable=repeatable))
+    ]
     code = STATUS_CODES[refused.reason]
     if code in (_INVALID, _NOT_FOUND):
         packed.append(_bad_request(refused.violations))
     elif code is _PRECONDITION:
         packed.append(_precondition_failure(refused.violations))
     if refused.reason in _WORTH_RETRYING:
-        packed.append(details.RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS)))
+        packed.append(details.RetryInfo(retry_delay=Duration(seconds=refused.retry_seconds)))
     packed.append(details.RequestInfo(request_id=request_id))
     return _status(code, refused.violations[0].sentence, packed)
 
@@ -107,7 +112,7 @@ def status_of(refused: Refused, request_id: str) -> Status:
 def item_status_of(violation: Violation) -> Status:
     """The status of one refused coupon."""
     code = STATUS_CODES[violation.reason]
-    return _status(code, violation.sentence, [_error_info(violation)])
+    return _status(code, violation.sentence, [_error_info(violation, _FINAL)])
 
 
 def _status(code: grpc.StatusCode, message: str, packed: Sequence[Message]) -> Status:
@@ -119,9 +124,19 @@ def _status(code: grpc.StatusCode, message: str, packed: Sequence[Message]) -> S
     return status
 
 
-def _error_info(violation: Violation) -> details.ErrorInfo:
+def _advice(refused: Refused, *, repeatable: bool) -> Mapping[str, str]:
+    """Whether the call changed anything, and whether sending it again makes sense."""
+    if refused.reason not in _RETRIABLE:
+        return _FINAL
+    if not refused.maybe_recorded:
+        return {"state_changed": "no", "retry": "safe"}
+    return {"state_changed": "unknown", "retry": "safe" if repeatable else "unsafe"}
+
+
+def _error_info(violation: Violation, advice: Mapping[str, str]) -> details.ErrorInfo:
     metadata = {
-        name: _clip(value, _METADATA_BYTES_MAX) for name, value in violation.metadata.items()
+        name: _clip(value, _METADATA_BYTES_MAX)
+        for name, value in {**violation.metadata, **advice}.items()
     }
     return details.ErrorInfo(reason=violation.reason.value, domain=DOMAIN, metadata=metadata)
 

@@ -89,6 +89,12 @@ class RecordedCoupons:
     content: bytes
     results: tuple[CouponResult, ...]
 
+    @property
+    def id(self) -> str:
+        """What no other answer shares: its first redemption; empty when there is none."""
+        redeemed = (r.redemption for r in self.results if r.redemption)
+        return next((str(redemption.redemption_id) for redemption in redeemed), "")
+
 
 Answer = RecordedTransaction | RecordedCoupons
 

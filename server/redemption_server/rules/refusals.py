@@ -34,12 +34,16 @@ class Violation:
 class Refused(Exception):
     """A call is refused: all violations of the first failing step; the first gives the reason.
 
-    A decision returns it as a value, a door raises it. Nothing was recorded.
+    A decision returns it as a value, a door raises it. Nothing was recorded, unless
+    `maybe_recorded`: the connection was lost during the commit, or the caller waited no longer.
+    `retry_seconds` is how long a caller whom a repeat may help should wait.
     """
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         super().__init__(violations[0].sentence)
         self.violations = tuple(violations)
+        self.maybe_recorded = False
+        self.retry_seconds = 1
 
     @property
     def reason(self) -> Reason:

@@ -29,7 +29,12 @@ from redemption_server.storage.catalog_tables import (
     TillRow,
 )
 from redemption_server.storage.coupon_facts import series_of
-from redemption_server.storage.dialect import delete_rows, insert_rows, table_of
+from redemption_server.storage.dialect import (
+    allow_pauses,
+    delete_rows,
+    insert_rows,
+    table_of,
+)
 from redemption_server.storage.promotion_facts import promotion_of
 
 _organization = table_of(OrganizationRow)
@@ -65,6 +70,8 @@ class ApplyCatalog:
 
     def __call__(self, connection: Connection) -> None:
         """Applies it. Raises Refused (FIELD_INVALID) with everything that does not fit."""
+        # A large catalog is reckoned in Python for longer than a batch may stand still.
+        allow_pauses(connection)
         organizations = sorted(
             paths.indexed("catalog.organizations", self.catalog.organizations),
             key=lambda item: item[1].id,

@@ -1,26 +1,27 @@
 """The one place that opens transactions.
 
 `transact` runs a whole piece of work, a plain function over a connection, in one transaction that
-is durable when it returns. The work may run again, so it must touch nothing but the connection. On
-SQLite it runs in one hop on the writer's own thread, on PostgreSQL through `run_sync`. `read` gives
-a connection for reads.
+is durable when it returns. The work may run again, even after a commit of it went through whose
+confirmation was lost, so it must claim what it must not do twice. On SQLite it runs in one hop on
+the writer's own thread, on PostgreSQL through `run_sync`. `read` gives a connection for reads.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol, TypeVar
 
 import structlog
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
-from redemption_server.storage import sqlite
-from redemption_server.storage.failures import Failure, failure_of
+from redemption_server.storage import postgres, sqlite
+from redemption_server.storage.failures import Failure, Unreachable, failure_of, is_verdict
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
@@ -30,7 +31,16 @@ _BACKOFF_SECONDS = 0.005
 # Lookups have connections of their own, so that they never keep a batch waiting.
 _READERS = 4
 _WRITERS_POSTGRES = 10
+_WRITE_NOTHING = text("UPDATE alembic_version SET version_num = version_num")
 _log = structlog.get_logger(__name__)
+
+
+class CommitFailed(Exception):
+    """The commit itself failed, with `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Database(Protocol):
@@ -38,19 +48,25 @@ class Database(Protocol):
 
     mixes_organizations: bool
     """Whether one transaction may touch several organisations."""
+    repeats: Counter[str]
+    """How often work was repeated, by the kind of error that made it so."""
 
     async def transact(self, work: Work[Result]) -> Result:
         """Runs `work` in one transaction and returns what it returned, after a durable commit.
 
-        A serialisation failure, a deadlock, a locked file or a lost race for a unique key repeats
-        it, at most ATTEMPTS_MAX times in all, then Refused (CONTENTION) is raised. Refused
-        (UNAVAILABLE) is raised when the database is away, full or read-only. Nothing is recorded
-        in either case, unless the connection was lost during the commit itself.
+        A serialisation failure, a deadlock, a locked file, a lost race for a unique key or a lost
+        connection repeats it, at most ATTEMPTS_MAX times in all, then Refused (CONTENTION) is
+        raised. Refused (UNAVAILABLE) is raised when the database is away, full or read-only.
+        Nothing is recorded in either case, unless the refusal says `maybe_recorded`.
         """
         ...
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for reading. What it raises goes through `failures.failure_of`."""
+        ...
+
+    async def probe(self, *, write: bool) -> None:
+        """Asks whether the database answers, with `write` whether it commits; raises if not."""
         ...
 
     async def close(self) -> None:
@@ -65,30 +81,53 @@ def open_database(url: str) -> Database:
     return PostgresDatabase(url)
 
 
-async def _repeat(run: Callable[[], "asyncio.Future[Result]"]) -> Result:
+def unavailable() -> Refused:
+    """The database is away."""
+    return Refused.because(Reason.UNAVAILABLE, "The service is unavailable, try again later")
+
+
+async def _repeat(run: Callable[[], Awaitable[Result]], repeats: Counter[str]) -> Result:
+    """Runs one transaction until it is through; tells for sure undone from maybe recorded."""
+    maybe_recorded = False
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
             return await run()
         except Refused:
             raise
-        except Exception as error:
+        except CommitFailed as failed:
+            error: Exception = failed.error
             failure = failure_of(error)
-            if failure is Failure.UNAVAILABLE:
-                _log.error("database unavailable", error=str(error))
-                raise unavailable() from error
-            if failure is not Failure.REPEATABLE:
-                raise
-            _log.info("batch repeated", attempt=attempt, error=str(error))
+            if not is_verdict(error):
+                # Looking whether it went through would be guessing: the lost transaction may still
+                # be under way. Running the work again claims the same keys, which waits for it.
+                maybe_recorded = True
+                failure = Failure.REPEATABLE if failure is Failure.OTHER else failure
+        except Exception as caught:  # noqa: BLE001 — looked at below
+            error, failure = caught, failure_of(caught)
+        if failure is Failure.OTHER:
+            raise error
+        cause = str(getattr(error, "orig", "") or error or type(error).__name__)
+        if failure is Failure.UNAVAILABLE:
+            _log.error("database unavailable", error=cause)
+            raise _marked(unavailable(), maybe_recorded=maybe_recorded) from error
+        repeats[_kind(error)] += 1
+        _log.info("transaction repeated", attempt=attempt, error=cause)
         # Jitter keeps writers that collided from colliding again.
         await asyncio.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311
-    raise Refused.because(
-        Reason.CONTENTION, "The database is contended; nothing was recorded, try again"
+    contended = Refused.because(
+        Reason.CONTENTION, "The database is contended; send the request again"
     )
+    raise _marked(contended, maybe_recorded=maybe_recorded)
 
 
-def unavailable() -> Refused:
-    """The database is away."""
-    return Refused.because(Reason.UNAVAILABLE, "The service is unavailable, try again later")
+def _marked(refused: Refused, *, maybe_recorded: bool) -> Refused:
+    refused.maybe_recorded = maybe_recorded
+    return refused
+
+
+def _kind(error: BaseException) -> str:
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) or type(original or error).__name__
 
 
 class SqliteDatabase:
@@ -97,6 +136,7 @@ class SqliteDatabase:
     mixes_organizations = True
 
     def __init__(self, url: str) -> None:
+        self.repeats: Counter[str] = Counter()
         self._writer_engine = sqlite.writer_engine(url)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
         self._readers = sqlite.reader_engine(url, _READERS)
@@ -104,15 +144,28 @@ class SqliteDatabase:
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
         loop = asyncio.get_running_loop()
-        return await _repeat(lambda: loop.run_in_executor(self._writer, self._run, work))
+        return await _repeat(
+            lambda: loop.run_in_executor(self._writer, self._run, work), self.repeats
+        )
 
     def _run(self, work: Work[Result]) -> Result:
-        with self._writer_engine.begin() as connection:
-            return work(connection)
+        with self._writer_engine.connect() as connection, connection.begin() as transaction:
+            result = work(connection)
+            try:
+                transaction.commit()
+            except Exception as error:
+                raise CommitFailed(error) from error
+            return result
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`."""
         return self._readers.connect()
+
+    async def probe(self, *, write: bool) -> None:
+        """See `Database.probe`. A file is there until a write to it fails."""
+        if write:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._writer, self._run, _write_nothing)
 
     async def close(self) -> None:
         """See `Database.close`."""
@@ -123,38 +176,52 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    """PostgreSQL: a pool of connections, READ COMMITTED pinned."""
+    """PostgreSQL: a pool of connections for batches, one for reads, one connection for probes."""
 
     # One organisation per transaction, so that each goes to one shard of a distributed engine.
     mixes_organizations = False
 
     def __init__(self, url: str) -> None:
-        self._writers = _postgres_engine(url, _WRITERS_POSTGRES)
-        self._readers = _postgres_engine(url, _READERS)
+        self.repeats: Counter[str] = Counter()
+        self._writers = postgres.engine(url, _WRITERS_POSTGRES)
+        self._readers = postgres.engine(url, _READERS, ping_first=True)
+        self._prober = postgres.engine(url, 1, ping_first=True)
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
-        return await _repeat(lambda: asyncio.ensure_future(self._run(work)))
+        return await _repeat(lambda: self._run(self._writers, work), self.repeats)
 
-    async def _run(self, work: Work[Result]) -> Result:
-        async with self._writers.begin() as connection:
-            return await connection.run_sync(work)
+    async def _run(self, engine: AsyncEngine, work: Work[Result]) -> Result:
+        connection = engine.connect()
+        try:
+            await connection.start()
+        except Exception as error:
+            raise Unreachable(str(error)) from error
+        async with aclosing(connection), connection.begin() as transaction:
+            result = await connection.run_sync(work)
+            try:
+                await transaction.commit()
+            except Exception as error:
+                raise CommitFailed(error) from error
+            return result
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`."""
         return self._readers.connect()
 
+    async def probe(self, *, write: bool) -> None:
+        """See `Database.probe`."""
+        await self._run(self._prober, _write_nothing if write else _read_nothing)
+
     async def close(self) -> None:
         """See `Database.close`."""
-        await self._readers.dispose()
-        await self._writers.dispose()
+        for engine in (self._prober, self._readers, self._writers):
+            await engine.dispose()
 
 
-def _postgres_engine(url: str, size: int) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        isolation_level="READ COMMITTED",
-        pool_size=size,
-        max_overflow=0,
-        pool_pre_ping=True,
-    )
+def _read_nothing(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))
+
+
+def _write_nothing(connection: Connection) -> None:
+    connection.execute(_WRITE_NOTHING)

@@ -32,6 +32,12 @@ def is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
+def allow_pauses(connection: Connection) -> None:
+    """Lets this transaction pause as long as it must, where peers that stand still are ended."""
+    if not is_sqlite(connection):
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 def table_of(model: type[SQLModel]) -> Table:
     """The Core table behind a SQLModel class."""
     table: Table = model.__table__  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ class Failure(Enum):
     """What can be done about an error."""
 
     REPEATABLE = auto()
-    """Another transaction was in the way: the same work may succeed now."""
+    """Another transaction was in the way or the connection broke: it may succeed now."""
     UNAVAILABLE = auto()
     """The database is away, full or read-only: later may be better."""
     OTHER = auto()
@@ -21,8 +21,16 @@ class MustRepeat(Exception):
     """The work saw a state that is about to change and must run again from the start."""
 
 
-_REPEATABLE_SQLSTATES = frozenset({"40001", "40P01", "23505"})
-_UNAVAILABLE_SQLSTATE_CLASSES = ("08", "53", "57", "58", "25006")
+class Unreachable(Exception):
+    """No connection could be had."""
+
+
+# Serialisation failure, deadlock, unique violation, lock time-out.
+_REPEATABLE_SQLSTATES = frozenset({"40001", "40P01", "23505", "55P03"})
+# The server ended the connection: shut down, crashed, or idle in a transaction for too long.
+_LOST_SQLSTATES = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
+# Out of resources, cancelled by a time-out, system errors, read-only.
+_UNAVAILABLE_SQLSTATES = ("53", "57", "58", "25006")
 _SQLITE_LOCKED = ("database is locked", "database table is locked")
 _SQLITE_UNAVAILABLE = (
     "readonly database",
@@ -34,26 +42,42 @@ _SQLITE_UNAVAILABLE = (
 
 def failure_of(error: BaseException) -> Failure:
     """What can be done about an error that a transaction ended with."""
-    if isinstance(error, MustRepeat):
-        return Failure.REPEATABLE
-    if isinstance(error, PoolTimeoutError | ConnectionError | OSError):
+    if isinstance(error, Unreachable | PoolTimeoutError | TimeoutError):
         return Failure.UNAVAILABLE
+    if isinstance(error, MustRepeat | OSError):
+        return Failure.REPEATABLE
     if not isinstance(error, DBAPIError):
         return Failure.OTHER
-    sqlstate = getattr(error.orig, "sqlstate", None)
+    sqlstate = _sqlstate(error)
     if sqlstate:
-        if sqlstate in _REPEATABLE_SQLSTATES:
-            return Failure.REPEATABLE
-        away = sqlstate.startswith(_UNAVAILABLE_SQLSTATE_CLASSES)
-        return Failure.UNAVAILABLE if away else Failure.OTHER
-    return _sqlite_failure(error, str(error.orig))
+        return _postgres_failure(sqlstate)
+    return Failure.REPEATABLE if error.connection_invalidated else _sqlite_failure(error)
 
 
-def _sqlite_failure(error: DBAPIError, text: str) -> Failure:
+def is_verdict(error: BaseException) -> bool:
+    """Whether the database itself said that a commit failed: only then is it surely undone."""
+    sqlstate = _sqlstate(error)
+    return bool(sqlstate) and not sqlstate.startswith(_LOST_SQLSTATES)
+
+
+def _sqlstate(error: BaseException) -> str:
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
+def _postgres_failure(sqlstate: str) -> Failure:
+    if sqlstate in _REPEATABLE_SQLSTATES or sqlstate.startswith(_LOST_SQLSTATES):
+        return Failure.REPEATABLE
+    if sqlstate.startswith(_UNAVAILABLE_SQLSTATES):
+        return Failure.UNAVAILABLE
+    return Failure.OTHER
+
+
+def _sqlite_failure(error: DBAPIError) -> Failure:
+    text = str(error.orig)
     if isinstance(error, IntegrityError) and text.startswith("UNIQUE"):
         return Failure.REPEATABLE
     if any(part in text for part in _SQLITE_LOCKED):
         return Failure.REPEATABLE
-    if error.connection_invalidated or any(part in text for part in _SQLITE_UNAVAILABLE):
+    if any(part in text for part in _SQLITE_UNAVAILABLE):
         return Failure.UNAVAILABLE
     return Failure.OTHER

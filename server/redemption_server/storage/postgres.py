@@ -1,0 +1,41 @@
+"""PostgreSQL connections: READ COMMITTED, durable commits, and time-outs for peers that vanish."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_CONNECT_SECONDS = 3
+_POOL_SECONDS = 5
+_STATEMENT_SECONDS = 60
+# A process that stands still in the middle of a batch holds its keys and counters: the server ends
+# its transaction, so that others go on. Durable commits whatever the database's default is, and
+# never weaker than it.
+_CONFIGURE = """
+SELECT set_config('idle_in_transaction_session_timeout', '10s', false),
+       set_config('lock_timeout', '15s', false),
+       CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+            THEN set_config('synchronous_commit', 'on', false) END
+"""
+
+
+def engine(url: str, size: int, *, ping_first: bool = False) -> AsyncEngine:
+    """An engine of `size` connections; `ping_first` tests one before it is handed out."""
+    created = create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
+        pool_pre_ping=ping_first,
+        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS},
+    )
+
+    @event.listens_for(created.sync_engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(_CONFIGURE)
+        cursor.close()
+        connection.commit()
+
+    return created
