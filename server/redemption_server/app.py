@@ -18,7 +18,9 @@ from redemption_server.commit.queue import CommitQueue
 from redemption_server.ids import TimeOrderedIds
 from redemption_server.rpc.catalog_service import CatalogService
 from redemption_server.rpc.coupon_redemption_service import CouponRedemptionService
-from redemption_server.rpc.pipeline import Pipeline
+from redemption_server.rpc.ledger_service import LedgerService
+from redemption_server.rpc.outcome_service import OutcomeService
+from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
 from redemption_server.rpc.server import GrpcServer
 from redemption_server.rules.commands import Clock
@@ -136,9 +138,11 @@ async def running_server(
         services = (
             PromotionRedemptionService(queue, database, clock),
             CouponRedemptionService(queue, ids),
+            OutcomeService(database),
             CatalogService(database, authenticator),
+            LedgerService(database),
         )
-        methods = [method for service in services for method in service.methods()]
+        methods: list[Method | StreamMethod] = [m for s in services for m in s.methods()]
         server = GrpcServer(Pipeline(authenticator), methods)
         try:
             port = await server.start(settings.grpc_address)

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -16,6 +16,8 @@ from redemption_server.settings import (
     load_settings,
     unknown_variables,
 )
+
+Result = TypeVar("Result")
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
@@ -118,6 +120,36 @@ def apply(files: Annotated[list[Path], typer.Argument(help="Catalog files, YAML.
 
 
 @main.command()
+def verify() -> None:
+    """Recompute all counters from the records and check what is recorded; any finding exits with 1.
+
+    Reads one moment of the live database and changes nothing.
+    """
+    settings = _start()
+
+    async def run() -> int:
+        from redemption_server.app import open_prepared_database
+        from redemption_server.storage.verify.checks import CHECKS, organization_ids
+
+        found = 0
+        async with (
+            open_prepared_database(settings) as database,
+            database.snapshot() as connection,
+        ):
+            organizations = await connection.run_sync(organization_ids)
+            steps = [(org_id, check) for org_id in organizations for check in CHECKS]
+            with typer.progressbar(steps, label="verifying", file=sys.stderr) as shown:
+                for org_id, check in shown:
+                    for kind, subject, text in await connection.run_sync(check.run, org_id):
+                        found += 1
+                        typer.echo(f"organisation {org_id}: {kind.value} {subject}: {text}")
+        typer.echo(f"{len(organizations)} organisations, {len(steps)} checks, {found} findings")
+        return EXIT_FAILED if found else 0
+
+    sys.exit(_run(run()))
+
+
+@main.command()
 def check_config() -> None:
     """Validate all settings and report every problem at once."""
     problems = []
@@ -163,7 +195,7 @@ def _serve(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     _run(until_signalled())
 
 
-def _run(main_coroutine: Coroutine[Any, Any, None]) -> None:
+def _run(main_coroutine: Coroutine[Any, Any, Result]) -> Result:
     import uvloop
     from redemption_gateway.server import AddressTakenError
 
@@ -171,7 +203,7 @@ def _run(main_coroutine: Coroutine[Any, Any, None]) -> None:
     from redemption_server.rpc.server import PortTakenError
 
     try:
-        uvloop.run(main_coroutine)
+        return uvloop.run(main_coroutine)
     except (StartError, PortTakenError, AddressTakenError) as error:
         _fail(str(error), EXIT_FAILED)
 
@@ -191,7 +223,7 @@ def _gateway_settings(settings: Settings, target: str) -> Any:
     )
 
 
-def _fail(message: str, code: int) -> Any:
+def _fail(message: str, code: int) -> NoReturn:
     typer.echo(message, err=True)
     sys.exit(code)
 

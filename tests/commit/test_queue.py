@@ -44,6 +44,9 @@ class Gate:
     def read(self) -> Any:
         return self._database.read()
 
+    def snapshot(self) -> Any:
+        return self._database.snapshot()
+
     async def probe(self, *, write: bool) -> None:
         await self._database.probe(write=write)
 

@@ -32,7 +32,7 @@ def decode_redeem_coupons(request: _Request, identity: Identity, ids: IdSource) 
     )
     key = RequestKey(Operation.REDEEM_COUPONS_ONCE, ids.record_id())
     if request.request_id:
-        key = RequestKey(Operation.REDEEM_COUPONS, _request_id(request.request_id, shape))
+        key = RequestKey(Operation.REDEEM_COUPONS, decode_request_id(request.request_id, shape))
     shape.check()
     return RedeemCoupons(
         caller=identity.caller,
@@ -43,9 +43,10 @@ def decode_redeem_coupons(request: _Request, identity: Identity, ids: IdSource) 
     )
 
 
-def _request_id(request_id: str, shape: Shape) -> str:
+def decode_request_id(request_id: str, shape: Shape) -> str:
+    """The key of a coupon request, which was given."""
     printable = request_id.isascii() and request_id.isprintable()
-    if not printable or len(request_id) > REQUEST_ID_LENGTH_MAX:
+    if not printable or not 1 <= len(request_id) <= REQUEST_ID_LENGTH_MAX:
         shape.fail("request_id", f"must be 1 to {REQUEST_ID_LENGTH_MAX} printable ASCII characters")
     return request_id
 

@@ -7,7 +7,8 @@ no exception text ever does.
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,6 +56,19 @@ class Method:
     repeatable: Callable[[Any], bool] = _always
 
 
+@dataclass(frozen=True, slots=True)
+class StreamMethod:
+    """An RPC that answers with a stream."""
+
+    name: str
+    access: Access
+    handle: Callable[[Any, Call], AsyncGenerator[Message, None]]
+
+    def repeatable(self, request: Message) -> bool:
+        """Streams only read."""
+        return _always(request)
+
+
 class Pipeline:
     """Runs calls."""
 
@@ -69,12 +83,40 @@ class Pipeline:
         timeout_seconds: float | None,
     ) -> Message:
         """The response to a request. Raises StatusError."""
+        async with self._call(method, request, metadata, timeout_seconds) as call:
+            return await method.handle(request, call)
+
+    async def stream(
+        self,
+        method: StreamMethod,
+        request: Message,
+        metadata: Mapping[str, str],
+        timeout_seconds: float | None,
+    ) -> AsyncIterator[Message]:
+        """The responses to a request. Raises StatusError."""
+        async with (
+            self._call(method, request, metadata, timeout_seconds) as call,
+            aclosing(method.handle(request, call)) as responses,
+        ):
+            async for response in responses:
+                yield response
+
+    @asynccontextmanager
+    async def _call(
+        self,
+        method: Method | StreamMethod,
+        request: Message,
+        metadata: Mapping[str, str],
+        timeout_seconds: float | None,
+    ) -> AsyncIterator[Call]:
+        """Lets a call in and maps whatever it fails with."""
         request_id = request_id_of(metadata)
         try:
             async with asyncio.timeout(timeout_seconds) as timeout:
                 identity = await self._authenticator.authenticate(metadata)
                 identity.require(method.access)
-                return await method.handle(request, Call(identity, request_id, timeout.when()))
+                yield Call(identity, request_id, timeout.when())
+                return
         except Refused as caught:
             refused, cause = caught, caught.__cause__
         except TimeoutError as error:
@@ -100,7 +142,7 @@ def request_id_of(metadata: Mapping[str, str]) -> str:
     return given if _WELL_FORMED_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
-def _unexpected(error: Exception, method: Method, request_id: str) -> Refused:
+def _unexpected(error: Exception, method: Method | StreamMethod, request_id: str) -> Refused:
     if isinstance(error, SQLAlchemyError | OSError) and failure_of(error) is Failure.UNAVAILABLE:
         _log.error("database unavailable", rpc=method.name, request_id=request_id)
         return unavailable()

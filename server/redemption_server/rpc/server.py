@@ -1,8 +1,9 @@
 """The gRPC listener: methods, health, reflection."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -12,22 +13,30 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from redemption.v1 import (
     catalog_service_pb2,
     coupon_redemption_service_pb2,
+    ledger_service_pb2,
+    outcome_service_pb2,
     promotion_redemption_service_pb2,
 )
 
-from redemption_server.rpc.pipeline import Method, Pipeline
+from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
 from redemption_server.rpc.reflection import add_reflection
 from redemption_server.rpc.status import StatusError
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 STOP_GRACE_SECONDS = 30.0
 
+# As text: at run time these classes of gRPC take no parameters.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
 SERVICES: tuple[str, ...] = tuple(
     service.full_name
     for file in (
         promotion_redemption_service_pb2,
         coupon_redemption_service_pb2,
+        outcome_service_pb2,
         catalog_service_pb2,
+        ledger_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 )
@@ -40,7 +49,7 @@ class PortTakenError(Exception):
 class GrpcServer:
     """Serves methods over gRPC; make it inside the event loop that runs it."""
 
-    def __init__(self, pipeline: Pipeline, methods: Iterable[Method]) -> None:
+    def __init__(self, pipeline: Pipeline, methods: Iterable[Method | StreamMethod]) -> None:
         self._server = grpc.aio.server(
             options=[
                 # Two servers must never share a port without being told to.
@@ -79,20 +88,28 @@ class GrpcServer:
         await self._server.stop(STOP_GRACE_SECONDS)
 
 
-def _handlers(pipeline: Pipeline, methods: Iterable[Method]) -> tuple[grpc.GenericRpcHandler, ...]:
-    by_service: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+def _handlers(
+    pipeline: Pipeline, methods: Iterable[Method | StreamMethod]
+) -> tuple[grpc.GenericRpcHandler, ...]:
+    by_service: dict[str, dict[str, Handler]] = {}
     for method in methods:
         _, service, name = method.name.split("/")
         descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
         request_class = message_factory.GetMessageClass(descriptor.input_type)
-        by_service.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
-            _behaviour(pipeline, method),
-            request_deserializer=request_class.FromString,
-            response_serializer=_serialize,
-        )
+        by_service.setdefault(service, {})[name] = _handler(pipeline, method, request_class)
     return tuple(
         grpc.method_handlers_generic_handler(service, handlers)
         for service, handlers in by_service.items()
+    )
+
+
+def _handler(pipeline: Pipeline, method: Method | StreamMethod, request_class: Any) -> Handler:
+    if isinstance(method, StreamMethod):
+        return grpc.unary_stream_rpc_method_handler(
+            _stream_behaviour(pipeline, method), request_class.FromString, _serialize
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _behaviour(pipeline, method), request_class.FromString, _serialize
     )
 
 
@@ -102,30 +119,48 @@ def _serialize(message: Message) -> bytes:
 
 def _behaviour(
     pipeline: Pipeline, method: Method
-) -> Callable[[Message, grpc.aio.ServicerContext[Any, Any]], Awaitable[Message]]:
-    async def handle(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
-        metadata = {
-            key: value
-            for key, value in context.invocation_metadata() or ()
-            if isinstance(value, str)
-        }
-        try:
-            return await pipeline.run(method, request, metadata, context.time_remaining())
-        except StatusError as error:
-            await _abort(context, error)
-            raise
-        except asyncio.CancelledError:
-            # Only a call that was itself cancelled may end so; any other would never be answered.
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            await context.abort(grpc.StatusCode.INTERNAL, "An internal error occurred")
-            raise
+) -> Callable[[Message, Context], Awaitable[Message]]:
+    async def handle(request: Message, context: Context) -> Message:
+        async with _answering(context):
+            metadata, remaining = _metadata(context), context.time_remaining()
+            return await pipeline.run(method, request, metadata, remaining)
 
     return handle
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: StatusError) -> None:
+def _stream_behaviour(
+    pipeline: Pipeline, method: StreamMethod
+) -> Callable[[Message, Context], AsyncIterator[Message]]:
+    async def handle(request: Message, context: Context) -> AsyncIterator[Message]:
+        async with _answering(context):
+            metadata, remaining = _metadata(context), context.time_remaining()
+            async for response in pipeline.stream(method, request, metadata, remaining):
+                yield response
+
+    return handle
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    received = context.invocation_metadata() or ()
+    return {key: value for key, value in received if isinstance(value, str)}
+
+
+@asynccontextmanager
+async def _answering(context: Context) -> AsyncIterator[None]:
+    """Has whatever a call fails with reach the client as a status."""
+    try:
+        yield
+    except StatusError as error:
+        await _abort(context, error)
+    except asyncio.CancelledError:
+        # Only a call that was itself cancelled may end so; any other would never be answered.
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        await context.abort(grpc.StatusCode.INTERNAL, "An internal error occurred")
+
+
+async def _abort(context: Context, error: StatusError) -> None:
     code = next(c for c in grpc.StatusCode if c.value[0] == error.status.code)
     trailers = (("grpc-status-details-bin", error.status.SerializeToString()),)
     await context.abort(code, error.status.message, trailers)

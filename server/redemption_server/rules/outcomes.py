@@ -90,10 +90,19 @@ class RecordedCoupons:
     results: tuple[CouponResult, ...]
 
     @property
+    def first_redemption(self) -> RecordedCoupon:
+        """Its first redemption. An answer without any is not recorded and has none."""
+        return next(r.redemption for r in self.results if r.redemption)
+
+    @property
     def id(self) -> str:
-        """What no other answer shares: its first redemption; empty when there is none."""
-        redeemed = (r.redemption for r in self.results if r.redemption)
-        return next((str(redemption.redemption_id) for redemption in redeemed), "")
+        """What no other recorded answer has."""
+        return str(self.first_redemption.redemption_id)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When it was recorded."""
+        return self.first_redemption.redeemed_at
 
 
 Answer = RecordedTransaction | RecordedCoupons

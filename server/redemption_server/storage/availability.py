@@ -69,16 +69,17 @@ class WatchedDatabase:
                 await self._become(State.NOT_WRITABLE)
             raise
 
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """See `Database.read`. Raises Refused (UNAVAILABLE)."""
         if self.state is State.AWAY:
             raise unavailable()
-        async with self._database.read() as connection:
-            yield connection
+        return self._database.read()
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """See `Database.read`."""
-        return self._read()
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """See `Database.snapshot`."""
+        if self.state is State.AWAY:
+            raise unavailable()
+        return self._database.snapshot()
 
     async def probe(self, *, write: bool) -> None:
         """See `Database.probe`."""

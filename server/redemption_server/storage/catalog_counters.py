@@ -4,47 +4,27 @@ This happens in the commit of the change, with the organisation's row held alone
 redemption falls between the records that are read and the counters that are written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, select
 
-from redemption_server.rules.facts import (
-    ANONYMOUS_CUSTOMER_ID,
-    CounterKey,
-    CouponSeries,
-    Limit,
-    Promotion,
-    Scope,
-)
+from redemption_server.rules.facts import CounterKey, CouponSeries, Limit, Promotion, Scope
 from redemption_server.rules.redeem_promotions_limits import COUNTER_MAX
 from redemption_server.rules.windows import Window, window_start
+from redemption_server.storage.counted import Sum, coupon_sums, promotion_sums, sums
 from redemption_server.storage.dialect import insert_rows, table_of
 from redemption_server.storage.instants import from_ms
 from redemption_server.storage.record_tables import (
     CouponRedemptionRow,
     PromotionRedemptionRow,
-    PromotionTransactionRow,
     UsageRow,
 )
-from redemption_server.storage.sums import sum_parts, whole_sum
 
 _usage = table_of(UsageRow)
-_transaction = table_of(PromotionTransactionRow)
 _redemption = table_of(PromotionRedemptionRow)
 _coupon_redemption = table_of(CouponRedemptionRow)
-
-
-class _Sum(NamedTuple):
-    """Records added up: `at_ms` is the transaction's instant, `last_at_ms` the server's."""
-
-    subject: str
-    member: str
-    at_ms: int
-    used: int
-    last_at_ms: int
 
 
 def promotion_limits(promotion: Promotion) -> dict[Scope, Limit | None]:
@@ -77,8 +57,10 @@ def rebuild_promotion(
             continue
         _delete(connection, org_id, scope, _usage.c.subject == promotion.id)
         if limit:
-            statement = _promotion_sums(org_id, promotion.id, scope, windowed=window != "NONE")
-            _insert(connection, org_id, scope, window, zone, _sums(connection, statement))
+            of_promotion = _redemption.c.promotion_id == promotion.id
+            windowed = window is not Window.NONE
+            statement = promotion_sums(org_id, scope, of_promotion, windowed=windowed)
+            _insert(connection, org_id, scope, window, zone, sums(connection, statement))
 
 
 def rebuild_series(
@@ -95,8 +77,9 @@ def rebuild_series(
         subjects = _usage.c.subject == series_id if of_series else _usage.c.subject.in_(coupons)
         _delete(connection, org_id, scope, subjects)
         if scope in counted_after:
-            sums = _sums(connection, _series_sums(org_id, after.id, scope))
-            _insert(connection, org_id, scope, Window.NONE, ZoneInfo("UTC"), sums)
+            statement = coupon_sums(org_id, scope, _coupon_redemption.c.series_id == after.id)
+            found = sums(connection, statement)
+            _insert(connection, org_id, scope, Window.NONE, ZoneInfo("UTC"), found)
 
 
 def _series_scopes(series: CouponSeries) -> set[Scope]:
@@ -118,76 +101,16 @@ def _delete(
     )
 
 
-def _promotion_sums(org_id: int, promotion_id: str, scope: Scope, *, windowed: bool) -> Select[Any]:
-    members: dict[Scope, ColumnElement[Any]] = {
-        Scope.PROMOTION_CUSTOMER: cast(_transaction.c.customer_id, String),
-        Scope.PROMOTION_CODE: _redemption.c.code_id,
-    }
-    amount = (
-        _redemption.c.discount_micros
-        if scope is Scope.PROMOTION_DISCOUNT
-        else _redemption.c.redemption_count
-    )
-    member = members.get(scope, literal(""))
-    # Days depend on the zone, so that only sums per instant can be left to the database.
-    at_ms = _transaction.c.transaction_at_ms if windowed else literal(0)
-    statement = (
-        select(
-            _redemption.c.promotion_id,
-            member,
-            at_ms,
-            *sum_parts(amount),
-            func.max(_transaction.c.recorded_at_ms),
-        )
-        .join(
-            _transaction,
-            (_transaction.c.org_id == org_id) & (_transaction.c.id == _redemption.c.transaction_id),
-        )
-        .where(_redemption.c.org_id == org_id, _redemption.c.promotion_id == promotion_id)
-        .group_by(_redemption.c.promotion_id, member, at_ms)
-    )
-    if scope is Scope.PROMOTION_CUSTOMER:
-        return statement.where(_transaction.c.customer_id != ANONYMOUS_CUSTOMER_ID)
-    if scope is Scope.PROMOTION_CODE:
-        return statement.where(_redemption.c.code_id != "")
-    return statement
-
-
-def _series_sums(org_id: int, series_id: int, scope: Scope) -> Select[Any]:
-    per_coupon = scope in (Scope.COUPON, Scope.COUPON_CUSTOMER)
-    per_customer = scope in (Scope.COUPON_CUSTOMER, Scope.SERIES_CUSTOMER)
-    redemption = _coupon_redemption.c
-    subject = redemption.code_key if per_coupon else cast(redemption.series_id, String)
-    member = cast(redemption.customer_id, String) if per_customer else literal("")
-    return (
-        select(
-            subject,
-            member,
-            literal(0),
-            literal(0),
-            func.count(),
-            func.max(redemption.redeemed_at_ms),
-        )
-        .where(redemption.org_id == org_id, redemption.series_id == series_id)
-        .group_by(subject, member)
-    )
-
-
-def _sums(connection: Connection, statement: Select[Any]) -> Iterator[_Sum]:
-    for subject, member, at_ms, units, fraction, last_at_ms in connection.execute(statement):
-        yield _Sum(subject, member, at_ms, whole_sum(units, fraction), last_at_ms)
-
-
 def _insert(
     connection: Connection,
     org_id: int,
     scope: Scope,
     window: Window,
     zone: ZoneInfo,
-    sums: Iterable[_Sum],
+    found: Iterable[Sum],
 ) -> None:
     totals: dict[CounterKey, tuple[int, int]] = {}
-    for item in sums:
+    for item in found:
         at: datetime = from_ms(item.at_ms)
         key = CounterKey(scope, item.subject, item.member, window_start(window, at, zone))
         used, last_at_ms = totals.get(key, (0, 0))

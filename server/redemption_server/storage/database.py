@@ -9,9 +9,9 @@ the writer's own thread, on PostgreSQL through `run_sync`. `read` gives a connec
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Protocol, TypeVar
 
 import structlog
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage import postgres, sqlite
+from redemption_server.storage.dialect import allow_pauses
 from redemption_server.storage.failures import Failure, Unreachable, failure_of, is_verdict
 
 Result = TypeVar("Result")
@@ -30,6 +31,7 @@ ATTEMPTS_MAX = 8
 _BACKOFF_SECONDS = 0.005
 # Lookups have connections of their own, so that they never keep a batch waiting.
 _READERS = 4
+_REPORTERS = 2
 _WRITERS_POSTGRES = 10
 _WRITE_NOTHING = text("UPDATE alembic_version SET version_num = version_num")
 _log = structlog.get_logger(__name__)
@@ -63,6 +65,10 @@ class Database(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for reading. What it raises goes through `failures.failure_of`."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection that sees one moment of the database, for reports that take their time."""
         ...
 
     async def probe(self, *, write: bool) -> None:
@@ -140,6 +146,7 @@ class SqliteDatabase:
         self._writer_engine = sqlite.writer_engine(url)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
         self._readers = sqlite.reader_engine(url, _READERS)
+        self._reporters = sqlite.reader_engine(url, _REPORTERS)
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
@@ -161,6 +168,13 @@ class SqliteDatabase:
         """See `Database.read`."""
         return self._readers.connect()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """See `Database.snapshot`."""
+        async with self._reporters.connect() as connection:
+            await connection.exec_driver_sql("BEGIN")
+            yield connection
+
     async def probe(self, *, write: bool) -> None:
         """See `Database.probe`. A file is there until a write to it fails."""
         if write:
@@ -171,12 +185,13 @@ class SqliteDatabase:
         """See `Database.close`."""
         loop = asyncio.get_running_loop()
         await self._readers.dispose()
+        await self._reporters.dispose()
         await loop.run_in_executor(self._writer, self._writer_engine.dispose)
         self._writer.shutdown()
 
 
 class PostgresDatabase:
-    """PostgreSQL: a pool of connections for batches, one for reads, one connection for probes."""
+    """PostgreSQL: a pool of connections for batches, others for reads."""
 
     # One organisation per transaction, so that each goes to one shard of a distributed engine.
     mixes_organizations = False
@@ -186,6 +201,7 @@ class PostgresDatabase:
         self._writers = postgres.engine(url, _WRITERS_POSTGRES)
         self._readers = postgres.engine(url, _READERS, ping_first=True)
         self._prober = postgres.engine(url, 1, ping_first=True)
+        self._reporters = postgres.engine(url, _REPORTERS, statement_seconds=None)
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
@@ -209,13 +225,23 @@ class PostgresDatabase:
         """See `Database.read`."""
         return self._readers.connect()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """See `Database.snapshot`."""
+        async with self._reporters.connect() as connection:
+            await connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            await connection.run_sync(allow_pauses)
+            yield connection
+
     async def probe(self, *, write: bool) -> None:
         """See `Database.probe`."""
         await self._run(self._prober, _write_nothing if write else _read_nothing)
 
     async def close(self) -> None:
         """See `Database.close`."""
-        for engine in (self._prober, self._readers, self._writers):
+        for engine in (self._prober, self._reporters, self._readers, self._writers):
             await engine.dispose()
 
 

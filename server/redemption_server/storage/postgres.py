@@ -19,7 +19,13 @@ SELECT set_config('idle_in_transaction_session_timeout', '10s', false),
 """
 
 
-def engine(url: str, size: int, *, ping_first: bool = False) -> AsyncEngine:
+def engine(
+    url: str,
+    size: int,
+    *,
+    ping_first: bool = False,
+    statement_seconds: float | None = _STATEMENT_SECONDS,
+) -> AsyncEngine:
     """An engine of `size` connections; `ping_first` tests one before it is handed out."""
     created = create_async_engine(
         url,
@@ -28,7 +34,7 @@ def engine(url: str, size: int, *, ping_first: bool = False) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=_POOL_SECONDS,
         pool_pre_ping=ping_first,
-        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS},
+        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": statement_seconds},
     )
 
     @event.listens_for(created.sync_engine, "connect")

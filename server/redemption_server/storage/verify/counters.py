@@ -1,0 +1,229 @@
+"""Counters against the sums over the records."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Subquery,
+    cast,
+    except_,
+    literal,
+    or_,
+    select,
+)
+
+from redemption_server.rules.decimals import MICROS_PER_UNIT
+from redemption_server.rules.facts import CounterKey, Scope
+from redemption_server.rules.redeem_promotions_limits import COUNTER_MAX
+from redemption_server.rules.windows import Window, window_start
+from redemption_server.storage.catalog_tables import (
+    CouponRow,
+    CouponSeriesRow,
+    EarnedPromotionRow,
+    OrganizationRow,
+    PromotionRow,
+)
+from redemption_server.storage.counted import (
+    coupon_sums,
+    earned_promotion_sums,
+    promotion_sums,
+    sums,
+)
+from redemption_server.storage.dialect import table_of
+from redemption_server.storage.instants import from_ms
+from redemption_server.storage.record_tables import (
+    CouponRedemptionRow,
+    PromotionRedemptionRow,
+    UsageRow,
+)
+from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
+
+_organization = table_of(OrganizationRow)
+_promotion = table_of(PromotionRow)
+_earned = table_of(EarnedPromotionRow)
+_series = table_of(CouponSeriesRow)
+_coupon = table_of(CouponRow)
+_redemption = table_of(PromotionRedemptionRow)
+_coupon_redemption = table_of(CouponRedemptionRow)
+_usage = table_of(UsageRow)
+
+_PROMOTION_LIMITS: dict[Scope, tuple[Column[Any], ColumnElement[Any]]] = {
+    Scope.PROMOTION: (_promotion.c.total_limit, _promotion.c.total_window),
+    Scope.PROMOTION_CUSTOMER: (_promotion.c.customer_limit, _promotion.c.customer_window),
+    Scope.PROMOTION_CODE: (_promotion.c.code_limit, literal(Window.NONE.value)),
+    Scope.PROMOTION_DISCOUNT: (_promotion.c.discount_limit_micros, _promotion.c.discount_window),
+}
+_SERIES_LIMITS: dict[Scope, ColumnElement[bool]] = {
+    Scope.COUPON: _series.c.max_redemptions_per_coupon.is_not(None),
+    Scope.COUPON_CUSTOMER: _series.c.same_customer_may_repeat.is_(False),
+    Scope.SERIES: _series.c.max_redemptions.is_not(None),
+    Scope.SERIES_CUSTOMER: or_(
+        _series.c.max_redemptions_per_customer.is_not(None),
+        _series.c.min_days_between_redemptions > 0,
+    ),
+}
+
+
+def promotion_counters(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Counters of promotions, with and without windows."""
+    for scope in _PROMOTION_LIMITS:
+        limited = _limited(org_id, scope, windowed=False)
+        in_limited = _redemption.c.promotion_id.in_(limited)
+        expected = promotion_sums(org_id, scope, in_limited, windowed=False)
+        counters = (_usage.c.subject.in_(limited), _usage.c.window_start == 0)
+        yield from _differences(connection, org_id, scope, expected, *counters)
+        yield from _windowed(connection, org_id, scope)
+        any_window = select(_promotion.c.id).where(
+            _promotion.c.org_id == org_id, _PROMOTION_LIMITS[scope][0].is_not(None)
+        )
+        yield from _without_limit(connection, org_id, scope, any_window)
+
+
+def earned_promotion_counters(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Earned promotions are used once at most."""
+    scope = Scope.EARNED_PROMOTION
+    yield from _differences(connection, org_id, scope, earned_promotion_sums(org_id))
+    known = select(_earned.c.id).where(_earned.c.org_id == org_id)
+    yield from _without_limit(connection, org_id, scope, known)
+
+
+def coupon_counters(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Counters of coupons and series."""
+    for scope, exists in _SERIES_LIMITS.items():
+        limited = select(_series.c.id).where(_series.c.org_id == org_id, exists)
+        expected = coupon_sums(org_id, scope, _coupon_redemption.c.series_id.in_(limited))
+        subjects = select(cast(_series.c.id, String)).where(_series.c.org_id == org_id, exists)
+        if scope in (Scope.COUPON, Scope.COUPON_CUSTOMER):
+            subjects = select(_coupon.c.code_key).where(
+                _coupon.c.org_id == org_id, _coupon.c.series_id.in_(limited)
+            )
+        yield from _differences(connection, org_id, scope, expected, _usage.c.subject.in_(subjects))
+        yield from _without_limit(connection, org_id, scope, subjects)
+
+
+def limits(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """No counter is above the limit that it was held to."""
+    statement = (
+        select(_usage)
+        .where(_usage.c.org_id == org_id, _usage.c.used > _usage.c.use_limit)
+        .limit(FINDINGS_MAX)
+    )
+    for row in connection.execute(statement):
+        key = CounterKey(Scope(row.scope), row.subject, row.member, row.window_start)
+        text = f"used {row.used}, held to {row.use_limit}"
+        yield Finding(FindingKind.LIMIT_EXCEEDED, _name(key), text)
+
+
+def _limited(org_id: int, scope: Scope, *, windowed: bool) -> Select[Any]:
+    """Ids of the promotions that have a limit of a scope, with or without a window."""
+    limit, window = _PROMOTION_LIMITS[scope]
+    has_window = window != Window.NONE.value
+    return select(_promotion.c.id).where(
+        _promotion.c.org_id == org_id, limit.is_not(None), has_window if windowed else ~has_window
+    )
+
+
+def _differences(
+    connection: Connection,
+    org_id: int,
+    scope: Scope,
+    expected: Select[Any],
+    *counters: ColumnElement[bool],
+) -> Iterator[Finding]:
+    """Counters without windows that differ, found by the database: there may be millions."""
+    summed = expected.subquery()
+    should = select(
+        summed.c.subject, summed.c.member, *_normal(summed.c.units, summed.c.fraction)
+    ).where(summed.c.units + summed.c.fraction > 0)
+    used = _usage.c.used
+    found = select(
+        _usage.c.subject, _usage.c.member, used.op("/")(MICROS_PER_UNIT), used % MICROS_PER_UNIT
+    ).where(_usage.c.org_id == org_id, _usage.c.scope == int(scope), used != 0, *counters)
+    missing = _rows(connection, except_(should, found).subquery())
+    surplus = _rows(connection, except_(found, should).subquery())
+    for subject, member in sorted(missing.keys() | surplus.keys()):
+        key = CounterKey(scope, subject, member)
+        sum_of_records = missing.get((subject, member), 0)
+        yield from _compare(key, surplus.get((subject, member), 0), sum_of_records)
+
+
+def _normal(units: ColumnElement[Any], fraction: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """The same sum with a fraction below one unit."""
+    return [units + fraction.op("/")(MICROS_PER_UNIT), fraction % MICROS_PER_UNIT]
+
+
+def _rows(connection: Connection, found: Subquery) -> dict[tuple[str, str], int]:
+    rows = connection.execute(select(found).limit(FINDINGS_MAX))
+    return {(row[0], row[1]): int(row[2]) * MICROS_PER_UNIT + int(row[3]) for row in rows}
+
+
+def _windowed(connection: Connection, org_id: int, scope: Scope) -> Iterator[Finding]:
+    """Counters with windows, whose days this process reckons as the rules do."""
+    limited = _limited(org_id, scope, windowed=True)
+    windows = _windows(connection, org_id, scope)
+    if not windows:
+        return
+    zone = ZoneInfo(
+        connection.execute(
+            select(_organization.c.time_zone).where(_organization.c.id == org_id)
+        ).scalar_one()
+    )
+    in_limited = _redemption.c.promotion_id.in_(limited)
+    should: dict[CounterKey, int] = {}
+    for item in sums(connection, promotion_sums(org_id, scope, in_limited, windowed=True)):
+        start = window_start(windows[item.subject], from_ms(item.at_ms), zone)
+        key = CounterKey(scope, item.subject, item.member, start)
+        should[key] = should.get(key, 0) + item.used
+    statement = select(_usage).where(
+        _usage.c.org_id == org_id, _usage.c.scope == int(scope), _usage.c.subject.in_(limited)
+    )
+    found = {
+        CounterKey(scope, row.subject, row.member, row.window_start): row.used
+        for row in connection.execute(statement)
+    }
+    for key in sorted(should.keys() | found.keys()):
+        yield from _compare(key, found.get(key, 0), should.get(key, 0))
+
+
+def _windows(connection: Connection, org_id: int, scope: Scope) -> dict[str, Window]:
+    limited = _limited(org_id, scope, windowed=True)
+    statement = limited.add_columns(_PROMOTION_LIMITS[scope][1])
+    return {promotion_id: Window(w) for promotion_id, w in connection.execute(statement)}
+
+
+def _compare(key: CounterKey, found: int, should: int) -> Iterator[Finding]:
+    # A counter that was made from more than it can hold stands at what it can hold.
+    if found != min(should, COUNTER_MAX):
+        text = f"counter says {found}, records add up to {should}"
+        yield Finding(FindingKind.COUNTER_WRONG, _name(key), text)
+
+
+def _without_limit(
+    connection: Connection, org_id: int, scope: Scope, subjects: Select[Any]
+) -> Iterator[Finding]:
+    statement = (
+        select(_usage)
+        .where(
+            _usage.c.org_id == org_id,
+            _usage.c.scope == int(scope),
+            _usage.c.subject.not_in(subjects),
+        )
+        .limit(FINDINGS_MAX)
+    )
+    for row in connection.execute(statement):
+        key = CounterKey(scope, row.subject, row.member, row.window_start)
+        text = f"counter says {row.used}, the catalog has no such limit"
+        yield Finding(FindingKind.COUNTER_WITHOUT_LIMIT, _name(key), text)
+
+
+def _name(key: CounterKey) -> str:
+    day = date.fromordinal(key.window_start).isoformat() if key.window_start else ""
+    parts = (f"counters/{key.scope.name}", key.subject, key.member, day)
+    return "/".join(part for part in parts if part)
