@@ -125,7 +125,7 @@ class CommitQueue:
         except Exception:  # noqa: BLE001 — whatever it is, every caller is answered
             if len(waiting) == 1:
                 _log.exception("command failed")
-                _answer(waiting, [_internal()])
+                _answer(waiting, [_internal(maybe_recorded=bool(work.earlier))])
                 return
             # One command's error must not fail its neighbours: find it by running each alone.
             _log.exception("batch failed, its commands run one by one", size=len(waiting))
@@ -148,5 +148,7 @@ def _overloaded(description: str, wait: float) -> Refused:
     return refused
 
 
-def _internal() -> Refused:
-    return Refused.because(Reason.INTERNAL, "An internal error occurred")
+def _internal(*, maybe_recorded: bool) -> Refused:
+    refused = Refused.because(Reason.INTERNAL, "An internal error occurred")
+    refused.maybe_recorded = maybe_recorded
+    return refused
