@@ -22,7 +22,8 @@ run: $(VENV)/.runtime ## Set up and run the service with the demo catalog
 	@exec $(BIN)/redemption up --demo
 
 test: $(VENV)/.development ## Set up and run the whole suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	@$(BIN)/pytest -m alone
 
 check: lint types imports proto-check ## Check format, lint, types, import rules and the contract
 

@@ -111,18 +111,20 @@ class Pipeline:
     ) -> AsyncIterator[Call]:
         """Lets a call in and maps whatever it fails with."""
         request_id = request_id_of(metadata)
+        timeout = asyncio.timeout(timeout_seconds)
         try:
-            async with asyncio.timeout(timeout_seconds) as timeout:
+            async with timeout:
                 identity = await self._authenticator.authenticate(metadata)
                 identity.require(method.access)
                 yield Call(identity, request_id, timeout.when())
                 return
         except Refused as caught:
             refused, cause = caught, caught.__cause__
-        except TimeoutError as error:
-            refused, cause = _deadline_exceeded(), error
         except Exception as error:  # noqa: BLE001 — whatever it is, the caller is answered
-            refused, cause = _unexpected(error, method, request_id), error
+            # Drivers have time-outs of their own.
+            late = isinstance(error, TimeoutError) and timeout.expired()
+            refused = _deadline_exceeded() if late else _unexpected(error, method, request_id)
+            cause = error
         status = status_of(refused, request_id, repeatable=method.repeatable(request))
         raise StatusError(status) from cause
 
@@ -143,7 +145,9 @@ def request_id_of(metadata: Mapping[str, str]) -> str:
 
 
 def _unexpected(error: Exception, method: Method | StreamMethod, request_id: str) -> Refused:
-    if isinstance(error, SQLAlchemyError | OSError) and failure_of(error) is Failure.UNAVAILABLE:
+    # Handlers only read by themselves: a connection that broke there is as good as none.
+    from_database = isinstance(error, SQLAlchemyError | OSError)
+    if from_database and failure_of(error) is not Failure.OTHER:
         _log.error("database unavailable", rpc=method.name, request_id=request_id)
         return unavailable()
     _log.exception("call failed", rpc=method.name, request_id=request_id)
