@@ -13,7 +13,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports proto proto-check proto-baseline lock clean
+.PHONY: help run test storm soak ablation check format lint types imports proto proto-check proto-baseline lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,16 @@ run: $(VENV)/.runtime ## Set up and run the service with the demo catalog
 test: $(VENV)/.development ## Set up and run the whole suite
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
 	@$(BIN)/pytest -m alone
+
+storm: $(VENV)/.development ## Storm both engines with racing calls and judge what is left
+	@$(BIN)/python -m tests.storm.storm --attempts 100000 --engine both
+
+soak: $(VENV)/.development ## Storm ten times as long and watch memory, then walk the models for long
+	@$(BIN)/python -m tests.storm.storm --attempts 1000000 --engine both --flat
+	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest tests/model
+
+ablation: $(VENV)/.development ## Take each guard out of a copy and see which test notices
+	@$(BIN)/python -m tests.ablation.run --write docs/guarantees.md
 
 check: lint types imports proto-check ## Check format, lint, types, import rules and the contract
 

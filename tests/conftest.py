@@ -8,6 +8,7 @@ import pytest
 from redemption_server.app import DEMO_CATALOG
 
 from tests.support import catalogs
+from tests.support.connections import checked_out
 from tests.support.databases import ENGINES, POSTGRES_URL_VARIABLE, Databases
 from tests.support.desk import Desk, open_desk
 from tests.support.service import Service, run_service
@@ -18,6 +19,12 @@ def _scrubbed_environment() -> None:
     for name in [n for n in os.environ if n.startswith("REDEMPTION_")]:
         if name != POSTGRES_URL_VARIABLE:
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_stays_checked_out() -> Iterator[None]:
+    yield
+    assert not checked_out()
 
 
 @pytest.fixture(scope="session")

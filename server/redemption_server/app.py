@@ -24,6 +24,7 @@ from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
 from redemption_server.rpc.server import GrpcServer
 from redemption_server.rules.commands import Clock
+from redemption_server.rules.refusals import Refused
 from redemption_server.settings import Settings
 from redemption_server.storage.availability import watched
 from redemption_server.storage.catalog_apply import CatalogRefused
@@ -58,12 +59,20 @@ def system_clock() -> datetime:
 
 
 @asynccontextmanager
-async def open_prepared_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database with a schema that fits. Raises StartError."""
+async def open_prepared_database(
+    settings: Settings, *, as_it_is: bool = False
+) -> AsyncIterator[Database]:
+    """The database with a schema that fits; `as_it_is` neither makes nor migrates one.
+
+    Raises StartError.
+    """
     url = settings.database_url.get_secret_value()
     try:
         if make_url(url).get_backend_name() == "sqlite":
-            await migrate_url(url)
+            if as_it_is:
+                await asyncio.to_thread(_must_exist, url)
+            else:
+                await migrate_url(url)
     except (OSError, SQLAlchemyError) as error:
         raise _cannot_open(url, error) from error
     database = open_database(url)
@@ -72,6 +81,10 @@ async def open_prepared_database(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def _must_exist(url: str) -> None:
+    Path(make_url(url).database or "").resolve(strict=True)
 
 
 async def _check_schema(database: Database, url: str) -> None:
@@ -107,6 +120,8 @@ async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
     except CatalogRefused as refused:
         lines = [f"{refused.source}: {_file_path(v.sentence)}" for v in refused.violations]
         raise StartError("\n".join(lines)) from refused
+    except Refused as refused:
+        raise StartError(f"cannot apply the catalog: {refused}") from refused
 
 
 def _file_path(sentence: str) -> str:
@@ -146,7 +161,13 @@ async def running_server(
         server = GrpcServer(Pipeline(authenticator), methods)
         try:
             port = await server.start(settings.grpc_address)
-            database.on_change(lambda up: server.set_serving(serving=up))
+
+            async def changed(up: bool) -> None:  # noqa: FBT001 — what the watch tells
+                if not up:
+                    queue.give_up_waiting()
+                await server.set_serving(serving=up)
+
+            database.on_change(changed)
             _log.info("gRPC server listens", address=settings.grpc_address, port=port)
             try:
                 yield RunningServer(port, queue, server.leave)

@@ -133,7 +133,7 @@ def verify() -> None:
 
         found = 0
         async with (
-            open_prepared_database(settings) as database,
+            open_prepared_database(settings, as_it_is=True) as database,
             database.snapshot() as connection,
         ):
             organizations = await connection.run_sync(organization_ids)

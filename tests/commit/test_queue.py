@@ -44,6 +44,9 @@ class Gate:
     def read(self) -> Any:
         return self._database.read()
 
+    def ensure_up(self) -> None:
+        self._database.ensure_up()
+
     def snapshot(self) -> Any:
         return self._database.snapshot()
 

@@ -51,7 +51,7 @@ async def test_a_client_whose_deadline_passed_finds_its_request_recorded(
 async def test_the_gateway_answers_504_and_the_request_can_be_sent_again(
     sqlite_url: str, catalog: Path
 ) -> None:
-    async with run_service(sqlite_url, catalog, deadline_seconds=0.5) as service:
+    async with run_service(sqlite_url, catalog, deadline_seconds=2) as service:
         await service.post(REDEMPTIONS, redeem_body("t0"))
         with locked(service.database_file):
             late = await service.post(REDEMPTIONS, redeem_body("t1"))

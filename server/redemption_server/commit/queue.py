@@ -18,7 +18,7 @@ from redemption_server.rules.commands import Clock, Command, IdSource
 from redemption_server.rules.outcomes import Outcome
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
-from redemption_server.storage.database import Database
+from redemption_server.storage.database import Database, unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -65,11 +65,12 @@ class CommitQueue:
         """The outcome of a command, once it is durable.
 
         `deadline` is when the caller stops waiting, in the time of the event loop. Raises Refused:
-        OVERLOADED when too many calls are waiting or the outcome would come too late; CONTENTION or
-        UNAVAILABLE when nothing could be committed.
+        OVERLOADED when too many calls are waiting or the outcome would come too late; UNAVAILABLE
+        when the database is away; CONTENTION when others were in the way for too long.
         """
         if self._closing:
             raise Refused.because(Reason.UNAVAILABLE, "The service is stopping, try again later")
+        self._database.ensure_up()
         wait = self._pace.wait(len(self._waiting))
         if len(self._waiting) >= self._waiting_max:
             raise _overloaded("Too many calls are waiting", wait)
@@ -79,6 +80,11 @@ class CommitQueue:
         self._waiting.append(_Waiting(command, answered))
         self._arrived.set()
         return await answered
+
+    def give_up_waiting(self) -> None:
+        """Answers who waits with UNAVAILABLE: the database is away."""
+        waiting, self._waiting = list(self._waiting), deque()
+        _answer(waiting, [unavailable()] * len(waiting))
 
     async def close(self) -> None:
         """Refuses new commands, answers those that wait, and stops."""

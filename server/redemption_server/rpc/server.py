@@ -23,6 +23,7 @@ from redemption_server.rpc.reflection import add_reflection
 from redemption_server.rpc.status import StatusError
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+PENDING_MAX = 100_000
 STOP_GRACE_SECONDS = 30.0
 
 # As text: at run time these classes of gRPC take no parameters.
@@ -55,6 +56,9 @@ class GrpcServer:
                 # Two servers must never share a port without being told to.
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+                # Calls of a burst wait for the service's own word instead of being cut off.
+                ("grpc.server.max_pending_requests", PENDING_MAX),
+                ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
             ]
         )
         self._server.add_generic_rpc_handlers(_handlers(pipeline, methods))

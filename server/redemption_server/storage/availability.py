@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database, Result, Work, unavailable
-from redemption_server.storage.failures import failure_of
 
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
@@ -39,7 +38,7 @@ async def watched(database: Database) -> AsyncIterator["WatchedDatabase"]:
         yield watcher
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(task, *watcher.end_probes(), return_exceptions=True)
 
 
 class WatchedDatabase:
@@ -52,6 +51,7 @@ class WatchedDatabase:
         self.state = State.UP
         self._changed: Callable[[bool], Awaitable[None]] | None = None
         self._failed = asyncio.Event()
+        self._probes: set[asyncio.Task[None]] = set()
 
     def on_change(self, changed: Callable[[bool], Awaitable[None]]) -> None:
         """Has `changed` called with whether the database is up, whenever that changes."""
@@ -59,15 +59,20 @@ class WatchedDatabase:
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
-        if self.state is not State.UP:
-            raise unavailable()
+        self.ensure_up()
         try:
             return await self._database.transact(work)
         except Refused as refused:
-            if refused.reason is Reason.UNAVAILABLE:
+            # One that ends late knows less than the probes since.
+            if refused.reason is Reason.UNAVAILABLE and self.state is State.UP:
                 self._failed.set()
                 await self._become(State.NOT_WRITABLE)
             raise
+
+    def ensure_up(self) -> None:
+        """See `Database.ensure_up`."""
+        if self.state is not State.UP:
+            raise unavailable()
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`. Raises Refused (UNAVAILABLE)."""
@@ -102,20 +107,35 @@ class WatchedDatabase:
             # What has just failed is not asked again in the same breath.
             await asyncio.sleep(_PROBE_EVERY_SECONDS)
 
+    def end_probes(self) -> "list[asyncio.Task[None]]":
+        """Cancels the probes under way; returns them to be awaited."""
+        for probe in self._probes:
+            probe.cancel()
+        return list(self._probes)
+
     async def _probed(self) -> State:
+        if self.state is State.UP:
+            return State.UP if await self._answers(write=False) else State.AWAY
         # Only a commit proves that a database which failed one is well again.
-        if await self._answers(write=self.state is not State.UP):
+        if await self._answers(write=True):
             return State.UP
         return State.NOT_WRITABLE if await self._answers(write=False) else State.AWAY
 
     async def _answers(self, *, write: bool) -> bool:
-        try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await self._database.probe(write=write)
-        except Exception as error:  # noqa: BLE001 — whatever it is, the database did not answer
-            _log.debug("probe failed", error=str(error), failure=failure_of(error).name)
+        probe = asyncio.create_task(self._database.probe(write=write))
+        self._probes.add(probe)
+        probe.add_done_callback(self._end)
+        await asyncio.wait([probe], timeout=_PROBE_SECONDS)
+        if not probe.done():
+            # Nobody waits while the driver takes leave of a peer that does not answer.
+            probe.cancel()
             return False
-        return True
+        return probe.exception() is None
+
+    def _end(self, probe: "asyncio.Task[None]") -> None:
+        self._probes.discard(probe)
+        if not probe.cancelled() and probe.exception():
+            _log.debug("probe failed", error=str(probe.exception()))
 
     async def _become(self, state: State) -> None:
         if state is self.state:

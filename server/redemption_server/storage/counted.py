@@ -88,7 +88,11 @@ def earned_promotion_sums(org_id: int) -> Select[Any]:
             literal(0).label("at_ms"),
             literal(0).label("units"),
             func.count().label("fraction"),
-            func.max(literal(0)).label("last_at_ms"),
+            func.max(_transaction.c.recorded_at_ms).label("last_at_ms"),
+        )
+        .join(
+            _transaction,
+            (_transaction.c.org_id == org_id) & (_transaction.c.id == _redemption.c.transaction_id),
         )
         .where(_redemption.c.org_id == org_id, earned_id != "")
         .group_by(earned_id)

@@ -33,6 +33,8 @@ _BACKOFF_SECONDS = 0.005
 _READERS = 4
 _REPORTERS = 2
 _WRITERS_POSTGRES = 10
+# One, and some that are still taking leave of a peer that does not answer.
+_PROBERS = 4
 _WRITE_NOTHING = text("UPDATE alembic_version SET version_num = version_num")
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +63,10 @@ class Database(Protocol):
         raised. Refused (UNAVAILABLE) is raised when the database is away, full or read-only.
         Nothing is recorded in either case, unless the refusal says `maybe_recorded`.
         """
+        ...
+
+    def ensure_up(self) -> None:
+        """Raises Refused (UNAVAILABLE) while the database is known to be away or not to commit."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -164,6 +170,9 @@ class SqliteDatabase:
                 raise CommitFailed(error) from error
             return result
 
+    def ensure_up(self) -> None:
+        """See `Database.ensure_up`: only who watches knows."""
+
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`."""
         return self._readers.connect()
@@ -200,7 +209,7 @@ class PostgresDatabase:
         self.repeats: Counter[str] = Counter()
         self._writers = postgres.engine(url, _WRITERS_POSTGRES)
         self._readers = postgres.engine(url, _READERS, ping_first=True)
-        self._prober = postgres.engine(url, 1, ping_first=True)
+        self._prober = postgres.engine(url, _PROBERS)
         self._reporters = postgres.engine(url, _REPORTERS, statement_seconds=None)
 
     async def transact(self, work: Work[Result]) -> Result:
@@ -213,13 +222,17 @@ class PostgresDatabase:
             await connection.start()
         except Exception as error:
             raise Unreachable(str(error)) from error
-        async with aclosing(connection), connection.begin() as transaction:
-            result = await connection.run_sync(work)
+        async with aclosing(connection):
             try:
-                await transaction.commit()
+                return await _commit(connection, work)
             except Exception as error:
-                raise CommitFailed(error) from error
-            return result
+                if failure_of(error) is Failure.UNAVAILABLE:
+                    # It may lead to a server that was demoted, or have been made read-only.
+                    await connection.invalidate()
+                raise
+
+    def ensure_up(self) -> None:
+        """See `Database.ensure_up`: only who watches knows."""
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`."""
@@ -243,6 +256,16 @@ class PostgresDatabase:
         """See `Database.close`."""
         for engine in (self._prober, self._reporters, self._readers, self._writers):
             await engine.dispose()
+
+
+async def _commit(connection: AsyncConnection, work: Work[Result]) -> Result:
+    async with connection.begin() as transaction:
+        result = await connection.run_sync(work)
+        try:
+            await transaction.commit()
+        except Exception as error:
+            raise CommitFailed(error) from error
+        return result
 
 
 def _read_nothing(connection: Connection) -> None:

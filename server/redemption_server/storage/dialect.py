@@ -26,6 +26,11 @@ from sqlmodel import SQLModel
 
 Row = Sequence[Any]
 
+_ALLOW_PAUSES = (
+    "SELECT set_config(name, '0', true) FROM pg_settings "
+    "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
+
 
 def is_sqlite(connection: Connection) -> bool:
     """Whether the connection is to SQLite; otherwise it is to PostgreSQL."""
@@ -35,7 +40,7 @@ def is_sqlite(connection: Connection) -> bool:
 def allow_pauses(connection: Connection) -> None:
     """Lets this transaction pause as long as it must, where peers that stand still are ended."""
     if not is_sqlite(connection):
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.exec_driver_sql(_ALLOW_PAUSES)
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -27,8 +27,8 @@ class Unreachable(Exception):
 
 # Serialisation failure, deadlock, unique violation, lock time-out.
 _REPEATABLE_SQLSTATES = frozenset({"40001", "40P01", "23505", "55P03"})
-# The server ended the connection: shut down, crashed, or idle in a transaction for too long.
-_LOST_SQLSTATES = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
+# The server ended the connection: shut down, crashed, or in a transaction for too long.
+_LOST_SQLSTATES = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
 # Out of resources, cancelled by a time-out, system errors, read-only.
 _UNAVAILABLE_SQLSTATES = ("53", "57", "58", "25006")
 _SQLITE_LOCKED = ("database is locked", "database table is locked")

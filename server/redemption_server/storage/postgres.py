@@ -11,11 +11,17 @@ _STATEMENT_SECONDS = 60
 # A process that stands still in the middle of a batch holds its keys and counters: the server ends
 # its transaction, so that others go on. Durable commits whatever the database's default is, and
 # never weaker than it.
+# `transaction_timeout` (PostgreSQL 17) also ends one that stands between preparing a statement and
+# running it, which the server does not take for idle.
 _CONFIGURE = """
-SELECT set_config('idle_in_transaction_session_timeout', '10s', false),
-       set_config('lock_timeout', '15s', false),
-       CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
-            THEN set_config('synchronous_commit', 'on', false) END
+SELECT set_config(name, value, false)
+FROM (VALUES ('idle_in_transaction_session_timeout', '10s'),
+             ('transaction_timeout', '12s'),
+             ('lock_timeout', '15s'),
+             ('synchronous_commit', CASE WHEN current_setting('synchronous_commit')
+                                         IN ('off', 'local') THEN 'on' END)) wanted (name, value)
+JOIN pg_settings USING (name)
+WHERE value IS NOT NULL
 """
 
 

@@ -23,7 +23,9 @@ _KEY = (_usage.c.scope, _usage.c.subject, _usage.c.member, _usage.c.window_start
 _ADD = (
     "ON CONFLICT (org_id, scope, subject, member, window_start) DO UPDATE SET "
     "used = usage.used + excluded.used, use_limit = excluded.use_limit, "
-    "last_at_ms = excluded.last_at_ms"
+    # Clocks of several servers differ, and each batch reads its own before it waits for locks.
+    "last_at_ms = CASE WHEN usage.last_at_ms > excluded.last_at_ms "
+    "THEN usage.last_at_ms ELSE excluded.last_at_ms END"
 )
 
 

@@ -29,12 +29,14 @@ CHECKS: tuple[Check, ...] = (
     Check("counters of promotions", counters.promotion_counters),
     Check("counters of earned promotions", counters.earned_promotion_counters),
     Check("counters of coupons", counters.coupon_counters),
+    Check("counters of nothing", counters.unknown_counters),
     Check("limits", counters.limits),
     Check("keys of promotion transactions", keys.promotion_keys),
     Check("keys and answers of coupon requests", keys.coupon_keys),
     Check("transactions and their uses", references.transactions_and_uses),
     Check("references to the catalog", references.catalog_references),
     Check("events of records", events.event_records),
+    Check("kinds of events", events.event_kinds),
     Check("numbers of events", events.event_sequence),
 )
 

@@ -53,6 +53,17 @@ def event_records(connection: Connection, org_id: int) -> Iterator[Finding]:
             yield Finding(FindingKind.EVENT_WITHOUT_RECORD, f"events/{sequence}", text)
 
 
+def event_kinds(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Events are of kinds that there are."""
+    known = [int(kind) for kind in EventKind]
+    unknown = select(_event.c.sequence, _event.c.record_id).where(
+        _event.c.org_id == org_id, _event.c.kind.not_in(known)
+    )
+    for sequence, found in connection.execute(unknown.limit(FINDINGS_MAX)):
+        text = f"there is no record {found}"
+        yield Finding(FindingKind.EVENT_WITHOUT_RECORD, f"events/{sequence}", text)
+
+
 def event_sequence(connection: Connection, org_id: int) -> Iterator[Finding]:
     """Events are numbered from 1 without a gap."""
     of_org = _event.c.org_id == org_id

@@ -115,10 +115,21 @@ def _check_answer(claim: Row[Any], recorded: set[int]) -> Iterator[Finding]:
         text = "the key is taken, no redemption is recorded under it"
         yield Finding(FindingKind.KEY_WITHOUT_RECORD, subject, text)
         return
-    answered: set[int] = set()
-    if claim.answer is not None:
-        results = unpack_results(claim.content, claim.answer).results
-        answered = {r.redemption.redemption_id for r in results if r.redemption}
-    if answered != recorded:
+    answered = _answered(claim)
+    if answered is None:
+        text = f"the answer cannot be read, recorded are {sorted(recorded)}"
+        yield Finding(FindingKind.ANSWER_WRONG, subject, text)
+    elif answered != recorded:
         text = f"the answer names redemptions {sorted(answered)}, recorded are {sorted(recorded)}"
         yield Finding(FindingKind.ANSWER_WRONG, subject, text)
+
+
+def _answered(claim: Row[Any]) -> set[int] | None:
+    """The redemptions that the recorded answer names, None when it cannot be read."""
+    if claim.answer is None:
+        return set()
+    try:
+        results = unpack_results(claim.content, claim.answer).results
+    except (ValueError, TypeError, IndexError):
+        return None
+    return {r.redemption.redemption_id for r in results if r.redemption}

@@ -1,0 +1,234 @@
+"""What both machines share: a model to compare with, and two servers on one database.
+
+After each step the answers are those of the model. When both servers decide at once, either may
+have come first, but each as a whole.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count, permutations
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from redemption_server.rules.commands import Caller, Command
+from redemption_server.rules.outcomes import Granted, Outcome, Replayed
+from redemption_server.rules.refusals import Violation
+from sqlalchemy import text
+
+from tests.support import catalogs
+from tests.support.desk import CALLER, Desk, open_desk
+
+GRANTED, REPLAYED, REFUSED = "GRANTED", "REPLAYED", "REFUSED"
+# In Kolkata a day, a week and a month have just begun; in UTC all three are about to end.
+START = datetime(2026, 5, 31, 19, 0, 0, 8_000, UTC)
+EVENTS = {
+    "events": "SELECT sequence, record_id FROM event WHERE org_id = :org ORDER BY sequence",
+    "last event": "SELECT last FROM event_sequence WHERE org_id = :org",
+}
+_TOLD = (
+    "promotion_id",
+    "code",
+    "scope",
+    "limit",
+    "used",
+    "requested",
+    "redeemable_from",
+    "field",
+)
+
+
+class Verdict(NamedTuple):
+    """What a request is answered, and what is recorded under its key if anything is."""
+
+    told: Hashable
+    record: Any = None
+
+
+class Request(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+class Model(Protocol):
+    """Judges requests by what the catalog says and `recorded` holds, both by scanning."""
+
+    recorded: Mapping[str, Any]
+
+    def judge(self, request: Any, now: datetime) -> Verdict: ...
+
+
+def why(violation: Violation) -> tuple[str, ...]:
+    """A violation as far as it is compared."""
+    told = violation.metadata
+    return (violation.reason.value, *(told[name] for name in _TOLD if name in told))
+
+
+def instant(milliseconds: int) -> datetime:
+    """A stored instant."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
+
+
+class Stage:
+    """Two servers on one database. Each example plays in an organisation of its own."""
+
+    def __init__(
+        self, run: Callable[[Coroutine[Any, Any, Any]], Any], desks: Sequence[Desk]
+    ) -> None:
+        self._run = run
+        self._desks = desks
+        self._org_ids = count(catalogs.ORG)
+        self._org_id = 0
+
+    def begin(self) -> None:
+        """Starts another example."""
+        self._org_id = next(self._org_ids)
+        for desk in self._desks:
+            desk.clock.now = START
+
+    @property
+    def caller(self) -> Caller:
+        return CALLER._replace(org_id=self._org_id)
+
+    @property
+    def now(self) -> datetime:
+        return self._desks[0].clock.now
+
+    def advance(self, by: timedelta) -> None:
+        for desk in self._desks:
+            desk.clock.advance(by)
+
+    def record_id(self) -> str:
+        return self._desks[0].ids.record_id()
+
+    def apply(self, **changes: Any) -> None:
+        """Applies the organisation, without credentials, whose hashes take long."""
+        organization = catalogs.organization(id=self._org_id, credentials=[], **changes)
+        self._run(self._desks[0].apply(organization))
+
+    def submit(self, batches: Sequence[Sequence[Command]]) -> list[list[Outcome]]:
+        """Hands each server a batch, all at once."""
+
+        async def submitted() -> list[list[Outcome]]:
+            return await asyncio.gather(
+                *(
+                    asyncio.gather(*(desk.queue.submit(command) for command in batch))
+                    for desk, batch in zip(self._desks, batches, strict=False)
+                )
+            )
+
+        outcomes: list[list[Outcome]] = self._run(submitted())
+        return outcomes
+
+    def read(self, statements: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
+        """What each statement finds of the organisation, which it names `:org`."""
+
+        async def found() -> dict[str, list[tuple[Any, ...]]]:
+            async with self._desks[0].database.read() as connection:
+                results = {
+                    name: await connection.execute(text(statement), {"org": self._org_id})
+                    for name, statement in statements.items()
+                }
+                return {name: [tuple(row) for row in rows] for name, rows in results.items()}
+
+        rows: dict[str, list[tuple[Any, ...]]] = self._run(found())
+        return rows
+
+
+class Machine(RuleBasedStateMachine):
+    """A machine whose rules end in `submit`."""
+
+    model: Model
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+        stage.begin()
+        self.asked = 0
+        self._answers: dict[str, Any] = {}
+
+    @abstractmethod
+    def command(self, request: Any) -> Command:
+        """What is sent for a request of the model."""
+
+    @abstractmethod
+    def told(self, outcome: Outcome) -> Hashable:
+        """An outcome in the words of the model."""
+
+    @abstractmethod
+    def answer(self, outcome: Granted | Replayed) -> Any:
+        """What a repeat must be told again."""
+
+    def submit(self, *batches: Sequence[Any]) -> None:
+        """Submits a batch at each server and compares the answers with those of the model."""
+        self.asked += 1
+        outcomes = self.stage.submit([[self.command(r) for r in batch] for batch in batches])
+        found = [[self.told(outcome) for outcome in batch] for batch in outcomes]
+        expected = [self._play(batches, order) for order in permutations(range(len(batches)))]
+        assert found in [told for told, _ in expected], (found, expected)
+        self.model.recorded = next(recorded for told, recorded in expected if told == found)
+        self._compare_answers(
+            [
+                (request.key, outcome)
+                for batch, answered in zip(batches, outcomes, strict=True)
+                for request, outcome in zip(batch, answered, strict=True)
+            ]
+        )
+
+    def _play(
+        self, batches: Sequence[Sequence[Any]], order: Sequence[int]
+    ) -> tuple[list[list[Hashable]], Mapping[str, Any]]:
+        """What the model tells each batch when they come in this order, and what it records."""
+        before = self.model.recorded
+        told: list[list[Hashable]] = [[] for _ in batches]
+        for position in order:
+            for request in batches[position]:
+                verdict = self.model.judge(request, self.stage.now)
+                told[position].append(verdict.told)
+                if verdict.record is not None:
+                    self.model.recorded = {**self.model.recorded, request.key: verdict.record}
+        after, self.model.recorded = self.model.recorded, before
+        return told, after
+
+    def _compare_answers(self, answered: Sequence[tuple[str, Outcome]]) -> None:
+        for key, outcome in answered:
+            if isinstance(outcome, Granted):
+                self._answers[key] = self.answer(outcome)
+        for key, outcome in answered:
+            if isinstance(outcome, Replayed):
+                assert self.answer(outcome) == self._answers[key]
+
+
+def check_events(state: Mapping[str, list[tuple[Any, ...]]], record_ids: Sequence[str]) -> None:
+    """There is one event for each record, and their numbers have no gap."""
+    assert [sequence for sequence, _ in state["events"]] == list(range(1, len(record_ids) + 1))
+    assert sorted(record_id for _, record_id in state["events"]) == sorted(record_ids)
+    assert state["last event"] == ([(len(record_ids),)] if record_ids else [])
+
+
+@contextmanager
+def _open_stage(url: str, folder: Path) -> Iterator[Stage]:
+    writers = 1 if url.startswith("sqlite") else 2
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            desks = [
+                runner.run(stack.enter_async_context(open_desk(url, folder, writers=writers)))
+                for _ in range(2)
+            ]
+            yield Stage(runner.run, desks)
+        finally:
+            runner.run(stack.aclose())
+
+
+def run_machine(machine: Callable[[Stage], Machine], url: str, folder: Path) -> None:
+    """Runs a machine on a database, for as long as the profile says."""
+    soaking = settings.get_current_profile_name() == "soak"
+    profile = settings.get_profile("soak" if soaking else "model")
+    with _open_stage(url, folder) as stage:
+        # Any function that makes a machine will do, but for its annotation.
+        run_state_machine_as_test(lambda: machine(stage), settings=profile)  # type: ignore[arg-type]

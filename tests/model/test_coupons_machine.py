@@ -1,0 +1,244 @@
+"""Coupons over days of a shop: every answer and every row is what the model says."""
+
+from collections.abc import Hashable
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, initialize, invariant, multiple, precondition, rule
+from redemption_server.rules.commands import CouponCustomer, RedeemCoupons
+from redemption_server.rules.outcomes import Granted, Judged, Outcome, RecordedCoupons, Replayed
+from redemption_server.rules.refusals import Refused
+
+from tests.model.coupon_model import (
+    IN_ALL,
+    JUDGED,
+    PER_COUPON,
+    PER_CUSTOMER,
+    UNLIMITED,
+    WHO,
+    Ask,
+    CouponModel,
+    Redemption,
+    Request,
+)
+from tests.model.machine import (
+    EVENTS,
+    GRANTED,
+    REFUSED,
+    REPLAYED,
+    START,
+    Machine,
+    check_events,
+    instant,
+    run_machine,
+    why,
+)
+from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, series
+from tests.support.desk import coupon, coupons
+
+COUPONS = {1: "ABCDE", 2: "FGH"}
+ISSUED_TO = dict(zip("ABCDEFGH", [CUSTOMER, OTHER_CUSTOMER] * 4, strict=True))
+CUSTOMERS = {
+    "one": CouponCustomer(customer_id=CUSTOMER),
+    "one by mobile": CouponCustomer(mobile="9999988881"),
+    "two": CouponCustomer(customer_id=OTHER_CUSTOMER, mobile="9999988881"),
+    "two by card": CouponCustomer(card_number="C2"),
+    "a stranger": CouponCustomer(email="stranger@example.com"),
+    "": CouponCustomer(),
+}
+MUCH_LATER, SOON = "2099-01-01T00:00:00Z", "2026-06-03T00:00:00Z"
+WITH_KEY, WITHOUT_KEY = 2, 3
+COUNTED = {10: "coupon", 11: "repeat", 12: "series", 13: "customer"}
+STATE = {
+    "redemptions": "SELECT id, claim_operation, claim_key, code_key, series_id, customer_id, "
+    "redeemed_at_ms FROM coupon_redemption WHERE org_id = :org ORDER BY id",
+    "claims": "SELECT operation, key FROM claim WHERE org_id = :org",
+    "usage": "SELECT scope, subject, member, used, coalesce(last_at_ms, 0) FROM usage "
+    "WHERE org_id = :org",
+    **EVENTS,
+}
+CHANGES: dict[str, Any] = {
+    "nothing": lambda request: {},
+    "the order": lambda request: {"asks": request.asks[::-1]},
+    "a coupon more": lambda request: {"asks": (*request.asks, Ask("C", "one"))},
+    "a customer": lambda request: {
+        "asks": (request.asks[0]._replace(who="two"), *request.asks[1:])
+    },
+    "all or none": lambda request: {"atomic": not request.atomic},
+}
+
+# Weighed by repetition, so that most coupons could be redeemed.
+some_asks = st.builds(
+    Ask,
+    st.sampled_from([*"AbCDeFgH"] * 6 + ["X", ""]),
+    st.sampled_from(["one", "two"] * 12 + list(WHO)),
+)
+rarely = st.sampled_from([False] * 5 + [True])
+# Whether it has a key, whether it is atomic, and what it asks for.
+drafts = st.lists(
+    st.tuples(st.booleans(), rarely, st.lists(some_asks, min_size=1, max_size=4).map(tuple)),
+    min_size=1,
+    max_size=3,
+)
+some_changes = st.sampled_from(list(CHANGES))
+waits = st.sampled_from([timedelta()] * 3 + [timedelta(hours=7), *map(timedelta, (1, 2, 4))])
+limits = st.just(UNLIMITED) | st.integers(1, 12)
+some_series = st.fixed_dictionaries(
+    {
+        IN_ALL: limits,
+        PER_COUPON: limits,
+        PER_CUSTOMER: limits,
+        "same_customer_may_repeat": st.sampled_from([True, True, False]),
+        "min_days_between_redemptions": st.sampled_from([0] * 5 + [1, 3]),
+        "any_user": rarely.map(lambda issued_only: not issued_only),
+        "valid_until": st.sampled_from([MUCH_LATER] * 12 + [START.isoformat(), SOON]),
+    }
+)
+zones = st.sampled_from(["Asia/Kolkata", "UTC", "America/New_York"])
+some_codes = st.sets(st.sampled_from(sorted(ISSUED_TO)), max_size=1)
+
+
+class CouponsMachine(Machine):
+    model: CouponModel
+    sent = Bundle("sent")
+
+    @initialize(first=some_series, second=some_series, zone=zones)
+    def open(self, first: dict[str, Any], second: dict[str, Any], zone: str) -> None:
+        self.model = CouponModel(zone)
+        self.numbers = count(1)
+        for series_id, rules in ((1, first), (2, second)):
+            self.write(series_id, rules, revoked=set(), expiring=set())
+        self.apply(1, 2)
+
+    # What the shop asks.
+
+    @rule(target=sent, wait=waits, drafts=drafts, twins=rarely)
+    def redeem(self, wait: timedelta, drafts: list[Any], twins: bool) -> Any:
+        self.stage.advance(wait)
+        requests = self.requests(drafts)
+        self.submit([*requests, *map(self.repeated, requests * twins)])
+        return multiple(*requests)
+
+    @rule(target=sent, drafts=drafts, others=drafts, change=some_changes)
+    def redeem_at_both_servers(self, drafts: list[Any], others: list[Any], change: str) -> Any:
+        here, there = self.requests(drafts), self.requests(others)
+        twins = [self.repeated(request, change) for request in here[:2]]
+        self.submit(here, [*there, *twins])
+        return multiple(*here, *there)
+
+    @rule(request=sent)
+    def send_again(self, request: Request) -> None:
+        self.submit([self.repeated(request)])
+
+    @rule(request=sent, change=some_changes)
+    def send_differently(self, request: Request, change: str) -> None:
+        self.submit([self.repeated(request, change), self.repeated(request)])
+
+    # What the catalog says meanwhile.
+
+    @precondition(lambda self: self.asked >= 2)
+    @rule(
+        series_id=st.sampled_from(sorted(COUPONS)),
+        rules=some_series,
+        revoked=some_codes,
+        expiring=some_codes,
+        zone=zones,
+    )
+    def rewrite(self, series_id: int, rules: Any, zone: str, **codes: set[str]) -> None:
+        """Rewrites one series with its coupons, and the zone of all."""
+        self.asked = 0
+        self.write(series_id, rules, **codes)
+        self.model.zone = zone
+        self.apply(series_id)
+
+    def write(
+        self, series_id: int, rules: dict[str, Any], *, revoked: set[str], expiring: set[str]
+    ) -> None:
+        self.model.series[series_id] = series(
+            series_id,
+            **rules,
+            coupons=[
+                {
+                    "code": code,
+                    "customer": ISSUED_TO[code],
+                    "revoked": code in revoked,
+                    "valid_until": SOON if code in expiring else MUCH_LATER,
+                }
+                for code in COUPONS[series_id]
+            ],
+        )
+
+    def apply(self, *series_ids: int) -> None:
+        """Applies the organisation and these series."""
+        self.stage.apply(
+            time_zone=self.model.zone,
+            coupon_series=[self.model.series[series_id] for series_id in series_ids],
+        )
+
+    # What must hold after each step.
+
+    @invariant()
+    def all_that_is_redeemed_and_counted_is_what_the_model_says(self) -> None:
+        state = self.stage.read(STATE)
+        found = [
+            (operation, Redemption(key, code, series_id, customer, instant(at)))
+            for _, operation, key, code, series_id, customer, at in state["redemptions"]
+        ]
+        recorded = self.model.recorded.values()
+        operations = {
+            request.key: WITH_KEY if request.keyed else WITHOUT_KEY for request, *_ in recorded
+        }
+        assert sorted(found) == sorted(
+            (operations[one.key], one) for one in self.model.redemptions()
+        )
+        assert sorted(state["claims"]) == sorted(
+            (operation, key) for key, operation in operations.items()
+        )
+        check_events(state, [str(redemption_id) for redemption_id, *_ in state["redemptions"]])
+        counted = {
+            (COUNTED[scope], *of): (used, instant(last_at))
+            for scope, *of, used, last_at in state["usage"]
+        }
+        assert counted == self.model.counted()
+
+    # How the product is told.
+
+    def requests(self, drafts: list[Any]) -> list[Request]:
+        """Requests, each under a key of its own."""
+        return [Request(f"r{next(self.numbers)}", *draft) for draft in drafts]
+
+    def repeated(self, request: Request, change: str = "nothing") -> Request:
+        """The request once more: as another one, unless it has a key by which it is known."""
+        key = request.key if request.keyed else f"r{next(self.numbers)}"
+        return request._replace(key=key, **CHANGES[change](request))
+
+    def command(self, request: Request) -> RedeemCoupons:
+        return coupons(
+            request.key,
+            *(coupon(ask.code, customer=CUSTOMERS[ask.who]) for ask in request.asks),
+            request_id=request.key if request.keyed else "",
+            atomic=request.atomic,
+            caller=self.stage.caller,
+        )
+
+    def told(self, outcome: Outcome) -> Hashable:
+        if isinstance(outcome, Refused):
+            return REFUSED, outcome.reason.value
+        kinds = {Granted: GRANTED, Replayed: REPLAYED, Judged: JUDGED}
+        assert isinstance(outcome.answer, RecordedCoupons)
+        results = outcome.answer.results
+        return kinds[type(outcome)], *(
+            why(result.violation) if result.violation else (GRANTED,) for result in results
+        )
+
+    def answer(self, outcome: Granted | Replayed) -> Any:
+        return outcome.answer
+
+
+def test_coupons_are_answered_and_recorded_as_the_model_says(
+    database_url: str, tmp_path: Path
+) -> None:
+    run_machine(CouponsMachine, database_url, tmp_path)

@@ -1,0 +1,259 @@
+"""Verifying finds nothing in a healthy ledger, and in a corrupted one exactly what is wrong."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import NamedTuple
+
+import pytest
+import pytest_asyncio
+from redemption_server.rules.facts import Operation, Scope
+from redemption_server.rules.redeem_promotions_limits import COUNTER_MAX
+from redemption_server.storage.verify import keys
+from redemption_server.storage.verify.checks import CHECKS
+from redemption_server.storage.verify.findings import FINDINGS_MAX, FindingKind
+
+from tests.storage.corruptions import (
+    CORRUPTIONS,
+    HIDDEN,
+    Corruption,
+    changed,
+    deleted,
+)
+from tests.storage.ledger import Ledger, crowd, fill, open_ledger
+from tests.support.catalogs import ORG, OTHER_ORG
+from tests.support.databases import ENGINES, Databases
+
+# One event loop for all: statements are compiled once per database, which takes most of the time.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def urls(request: pytest.FixtureRequest, databases: Databases) -> Iterator[list[str]]:
+    """Two databases on each engine."""
+    if request.param == "sqlite":
+        yield [databases.sqlite(), databases.sqlite()]
+    else:
+        with databases.postgresql() as first, databases.postgresql() as second:
+            yield [first, second]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ledger(
+    urls: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ledger]:
+    """A healthy ledger, which no test changes for good."""
+    async with open_ledger(urls[0], tmp_path_factory.mktemp("ledger"), fill) as ledger:
+        yield ledger
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def crowded(
+    urls: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ledger]:
+    """A healthy ledger with more of everything than a check names."""
+    async with open_ledger(urls[1], tmp_path_factory.mktemp("crowded"), crowd) as ledger:
+        yield ledger
+
+
+async def test_a_healthy_ledger_has_no_findings(ledger: Ledger) -> None:
+    assert await ledger.findings() == {ORG: [], OTHER_ORG: []}
+
+
+async def test_the_ledger_has_something_of_everything(ledger: Ledger) -> None:
+    windowed = {Scope.PROMOTION, Scope.PROMOTION_CUSTOMER, Scope.PROMOTION_DISCOUNT}
+    counters = {(int(scope), False) for scope in Scope} | {(int(s), True) for s in windowed}
+    for org_id in (ORG, OTHER_ORG):
+        own = f"WHERE org_id = {org_id}"
+        found = await ledger.rows(f"SELECT DISTINCT scope, window_start > 0 FROM usage {own}")
+        assert {(scope, bool(by_day)) for scope, by_day in found} == counters
+        assert await ledger.rows(f"SELECT DISTINCT operation FROM claim {own} ORDER BY 1") == [
+            (int(operation),) for operation in Operation
+        ]
+    for unusual in (
+        "promotion_redemption WHERE over_limit",
+        "promotion_redemption WHERE earned_by_other_customer",
+        "promotion_redemption WHERE code_id = ''",
+        "promotion_redemption WHERE line_id IS NOT NULL",
+        "promotion_redemption WHERE discount_micros = 0",
+        "promotion_transaction WHERE customer_id = -1",
+        f"usage WHERE used = {COUNTER_MAX}",
+        "usage WHERE used = 0",
+        "promotion JOIN usage ON subject = id WHERE over_limit = 'REFUSE' AND used > total_limit",
+    ):
+        assert await ledger.rows(f"SELECT 1 FROM {unusual}"), unusual
+
+
+def _names(corruptions: tuple[Corruption, ...]) -> list[str]:
+    return [corruption.name for corruption in corruptions]
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=_names(CORRUPTIONS))
+async def test_a_corruption_is_named_and_nothing_else(
+    ledger: Ledger, corruption: Corruption
+) -> None:
+    await _assert_exactly(ledger, corruption)
+
+
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        pytest.param(corruption, id=corruption.name)
+        for corruptions in HIDDEN.values()
+        for corruption in corruptions
+    ],
+)
+async def test_a_corruption_that_hides_well_is_named(
+    ledger: Ledger, corruption: Corruption
+) -> None:
+    await _assert_exactly(ledger, corruption)
+
+
+async def _assert_exactly(ledger: Ledger, corruption: Corruption) -> None:
+    found = await ledger.findings(*corruption.statements)
+    assert found[OTHER_ORG] == []
+    expected = sorted(
+        (kind.value, subject.format_map(ledger.names), description.format_map(ledger.names))
+        for kind, subject, description in corruption.findings
+    )
+    named = [(f.kind.value, f.subject, f.description) for f in found[ORG]]
+    for number, (kind, subject, description) in enumerate(expected[: len(named)]):
+        _, its_subject, its_description = named[number]
+        expected[number] = (kind, subject or its_subject, description or its_description)
+    assert named == expected
+
+
+async def test_each_kind_of_finding_has_a_corruption() -> None:
+    found = {finding.kind for corruption in CORRUPTIONS for finding in corruption.findings}
+    assert found == set(FindingKind)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_requests_are_looked_at_page_by_page(
+    ledger: Ledger, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_PAGE", size)
+    assert await ledger.findings() == {ORG: [], OTHER_ORG: []}
+    requests = await ledger.rows(f"SELECT key FROM claim WHERE org_id = {ORG} AND operation > 1")
+    assert len(requests) > 2 * size
+    found = await ledger.findings(changed("claim", "answer = NULL", "operation > 1"))
+    assert sorted(finding.subject for finding in found[ORG]) == sorted(
+        f"requests/{key}" for (key,) in requests
+    )
+    assert {finding.kind for finding in found[ORG]} == {FindingKind.ANSWER_WRONG}
+
+
+class Flood(NamedTuple):
+    """A corruption of a crowd, the check that finds it, and what it says."""
+
+    statement: str
+    check: str
+    kind: FindingKind
+    description: str
+
+
+FLOODS = (
+    Flood(
+        changed("usage", "used = 2", "scope = 3"),
+        "counters of promotions",
+        FindingKind.COUNTER_WRONG,
+        "counter says 2, records add up to 1",
+    ),
+    Flood(
+        deleted("usage", "scope = 3"),
+        "counters of promotions",
+        FindingKind.COUNTER_WRONG,
+        "counter says 0, records add up to 1",
+    ),
+    Flood(
+        changed("promotion", "code_limit = NULL"),
+        "counters of promotions",
+        FindingKind.COUNTER_WITHOUT_LIMIT,
+        "counter says 1, the catalog has no such limit",
+    ),
+    Flood(
+        changed("usage", "scope = 5, subject = member", "scope = 3"),
+        "counters of earned promotions",
+        FindingKind.COUNTER_WITHOUT_LIMIT,
+        "counter says 1, the catalog has no such limit",
+    ),
+    Flood(
+        changed("usage", "used = 2", "scope = 11"),
+        "counters of coupons",
+        FindingKind.COUNTER_WRONG,
+        "counter says 2, records add up to 1",
+    ),
+    Flood(
+        changed("usage", "use_limit = 0"),
+        "limits",
+        FindingKind.LIMIT_EXCEEDED,
+        "used 1, held to 0",
+    ),
+    Flood(
+        deleted("claim", "operation = 1"),
+        "keys of promotion transactions",
+        FindingKind.RECORD_WITHOUT_KEY,
+        "the transaction is recorded, its key is free",
+    ),
+    Flood(
+        changed("claim", "operation = 1", "operation = 2"),
+        "keys of promotion transactions",
+        FindingKind.KEY_WITHOUT_RECORD,
+        "the key is taken, no transaction is recorded under it",
+    ),
+    Flood(
+        changed("claim", "operation = 3", "operation = 1"),
+        "keys and answers of coupon requests",
+        FindingKind.KEY_WITHOUT_RECORD,
+        "the key is taken, no redemption is recorded under it",
+    ),
+    Flood(
+        deleted("promotion_redemption"),
+        "transactions and their uses",
+        FindingKind.TRANSACTION_WITHOUT_USE,
+        "no use is recorded",
+    ),
+    Flood(
+        changed("promotion_redemption", "transaction_id = 'ghost'"),
+        "transactions and their uses",
+        FindingKind.USE_WITHOUT_TRANSACTION,
+        "there is no transaction ghost",
+    ),
+    Flood(
+        changed("coupon_redemption", "series_id = 99"),
+        "references to the catalog",
+        FindingKind.REFERENCE_DANGLING,
+        "there is no coupon_series 99",
+    ),
+    Flood(
+        deleted("event", "kind = 1"),
+        "events of records",
+        FindingKind.EVENT_MISSING,
+        "the record has no event",
+    ),
+    Flood(
+        deleted("event", "sequence % 2 = 1 AND sequence > 1"),
+        "numbers of events",
+        FindingKind.EVENT_SEQUENCE_BROKEN,
+        "the event is missing",
+    ),
+)
+
+
+def as_large(ledger: Ledger, *statements: str) -> tuple[str, ...]:
+    """The statements after what PostgreSQL does to large tables by itself, which changes plans."""
+    return statements if ledger.database.mixes_organizations else ("ANALYZE", *statements)
+
+
+async def test_a_crowd_is_healthy(crowded: Ledger) -> None:
+    assert await crowded.findings(*as_large(crowded)) == {ORG: [], OTHER_ORG: []}
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=[flood.statement for flood in FLOODS])
+async def test_a_check_names_a_thousand_findings_at_most(crowded: Ledger, flood: Flood) -> None:
+    found = await crowded.look(
+        lambda connection: {check.name: check.run(connection, ORG) for check in CHECKS},
+        *as_large(crowded, flood.statement),
+    )
+    assert max(map(len, found.values())) == FINDINGS_MAX
+    named = found[flood.check]
+    assert len({finding.subject for finding in named}) == len(named) == FINDINGS_MAX
+    assert {(f.kind, f.description) for f in named} == {(flood.kind, flood.description)}
