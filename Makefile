@@ -13,7 +13,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test storm soak ablation check format lint types imports proto proto-check proto-baseline lock clean
+.PHONY: help run test test-quick storm soak ablation check format lint types imports proto proto-check proto-baseline lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ run: $(VENV)/.runtime ## Set up and run the service with the demo catalog
 test: $(VENV)/.development ## Set up and run the whole suite
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
 	@$(BIN)/pytest -m alone
+
+test-quick: $(VENV)/.development ## The suite without the tests that load the machine
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
 
 storm: $(VENV)/.development ## Storm both engines with racing calls and judge what is left
 	@$(BIN)/python -m tests.storm.storm --attempts 100000 --engine both

@@ -215,16 +215,7 @@ async def test_servers_that_are_killed_again_and_again_keep_an_exact_state(
     await kill_under_demand(database_url, tmp_path, processes)
 
 
-half_a_statement = pytest.param(
-    Moment.WITHIN_A_STATEMENT,
-    marks=pytest.mark.xfail(
-        strict=True,
-        reason="idle_in_transaction_session_timeout does not count between prepare and execute",
-    ),
-)
-
-
-@pytest.mark.parametrize("moment", [Moment.BETWEEN_STATEMENTS, half_a_statement])
+@pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_frozen_server_does_not_hold_up_the_other(
     database_url: str, tmp_path: Path, moment: Moment
