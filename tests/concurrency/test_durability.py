@@ -19,7 +19,7 @@ from tests.support import catalogs
 from tests.support.disk import Disk
 from tests.support.process import run
 from tests.support.servers import LISTENS, Server
-from tests.support.syscalls import STRACE, Moment, moments, traced, wait_for_end
+from tests.support.syscalls import STRACE, Moment, may_trace, moments, traced, wait_for_end
 from tests.support.tills import Ask, GrpcDoor
 
 # Read here, since tests run with a scrubbed environment.
@@ -71,6 +71,9 @@ def keys_after_a_power_cut(disk: Disk, folder: Path) -> list[str]:
 
 @pytest.mark.skipif(
     STRACE is None and not REQUIRE_TOOLS, reason="strace is missing: apt-get install strace"
+)
+@pytest.mark.skipif(
+    STRACE is not None and not may_trace(), reason="this machine lets no process be traced"
 )
 async def test_no_reply_leaves_before_its_commit_survives_a_power_cut_in_sqlite(
     tmp_path: Path,

@@ -122,7 +122,8 @@ async def test_calls_that_are_hung_up_are_recorded_and_delay_nobody(hasty: Servi
         for leaver in calls[::2]:
             leaver.cancel()
         await asyncio.wait(calls[::2])
-    stayers = await asyncio.gather(first, *calls[1::2])
+    async with asyncio.timeout(10):
+        stayers = await asyncio.gather(first, *calls[1::2])
     assert all(answer.said == GRANTED for answer in stayers)
     recorded = books_of("warm-up", "first", *(f"c{n}" for n in range(20)))
     assert await books_at(f"sqlite+aiosqlite:///{hasty.database_file}") == recorded

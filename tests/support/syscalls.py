@@ -12,6 +12,16 @@ from typing import NamedTuple
 from tests.support.process import COMMAND, Process, environment
 
 STRACE = shutil.which("strace")
+
+
+def may_trace() -> bool:
+    """Whether this machine lets a process be traced; some containers do not."""
+    if STRACE is None:
+        return False
+    tried = subprocess.run([STRACE, "-o", "/dev/null", "true"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
 _END_SECONDS = 30
 # Longer than a page, which is the most that SQLite writes at once.
 _STRING_BYTES = 8_192

@@ -25,6 +25,7 @@ from redemption_server.rpc.status import StatusError
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 PENDING_MAX = 100_000
 STOP_GRACE_SECONDS = 30.0
+_HAND_OVER_SECONDS = 0.1
 
 # As text: at run time these classes of gRPC take no parameters.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -61,7 +62,8 @@ class GrpcServer:
                 ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
             ]
         )
-        self._server.add_generic_rpc_handlers(_handlers(pipeline, methods))
+        self._calls = _Calls()
+        self._server.add_generic_rpc_handlers(_handlers(pipeline, methods, self._calls))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         add_reflection(self._server, (*SERVICES, health.SERVICE_NAME))
@@ -89,31 +91,63 @@ class GrpcServer:
     async def stop(self) -> None:
         """Tells health checks first, then refuses new calls and finishes those under way."""
         await self.leave()
-        await self._server.stop(STOP_GRACE_SECONDS)
+        stopping = asyncio.create_task(self._server.stop(STOP_GRACE_SECONDS))
+        # Calls that came just before are handed over by then.
+        await asyncio.sleep(_HAND_OVER_SECONDS)
+        # Watches over the health never end by themselves: nobody waits for them.
+        ended = asyncio.create_task(self._calls.ended())
+        await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        await self._server.stop(None)
+        await stopping
+
+
+class _Calls:
+    """Counts the calls of our own methods that are under way."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._none.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._none.set()
+
+    async def ended(self) -> None:
+        """Returns when none is under way."""
+        await self._none.wait()
 
 
 def _handlers(
-    pipeline: Pipeline, methods: Iterable[Method | StreamMethod]
+    pipeline: Pipeline, methods: Iterable[Method | StreamMethod], calls: _Calls
 ) -> tuple[grpc.GenericRpcHandler, ...]:
     by_service: dict[str, dict[str, Handler]] = {}
     for method in methods:
         _, service, name = method.name.split("/")
         descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
         request_class = message_factory.GetMessageClass(descriptor.input_type)
-        by_service.setdefault(service, {})[name] = _handler(pipeline, method, request_class)
+        by_service.setdefault(service, {})[name] = _handler(pipeline, method, request_class, calls)
     return tuple(
         grpc.method_handlers_generic_handler(service, handlers)
         for service, handlers in by_service.items()
     )
 
 
-def _handler(pipeline: Pipeline, method: Method | StreamMethod, request_class: Any) -> Handler:
+def _handler(
+    pipeline: Pipeline, method: Method | StreamMethod, request_class: Any, calls: _Calls
+) -> Handler:
     if isinstance(method, StreamMethod):
         return grpc.unary_stream_rpc_method_handler(
-            _stream_behaviour(pipeline, method), request_class.FromString, _serialize
+            _stream_behaviour(pipeline, method, calls), request_class.FromString, _serialize
         )
     return grpc.unary_unary_rpc_method_handler(
-        _behaviour(pipeline, method), request_class.FromString, _serialize
+        _behaviour(pipeline, method, calls), request_class.FromString, _serialize
     )
 
 
@@ -122,10 +156,10 @@ def _serialize(message: Message) -> bytes:
 
 
 def _behaviour(
-    pipeline: Pipeline, method: Method
+    pipeline: Pipeline, method: Method, calls: _Calls
 ) -> Callable[[Message, Context], Awaitable[Message]]:
     async def handle(request: Message, context: Context) -> Message:
-        async with _answering(context):
+        async with _answering(context, calls):
             metadata, remaining = _metadata(context), context.time_remaining()
             return await pipeline.run(method, request, metadata, remaining)
 
@@ -133,10 +167,10 @@ def _behaviour(
 
 
 def _stream_behaviour(
-    pipeline: Pipeline, method: StreamMethod
+    pipeline: Pipeline, method: StreamMethod, calls: _Calls
 ) -> Callable[[Message, Context], AsyncIterator[Message]]:
     async def handle(request: Message, context: Context) -> AsyncIterator[Message]:
-        async with _answering(context):
+        async with _answering(context, calls):
             metadata, remaining = _metadata(context), context.time_remaining()
             async for response in pipeline.stream(method, request, metadata, remaining):
                 yield response
@@ -150,10 +184,11 @@ def _metadata(context: Context) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _answering(context: Context) -> AsyncIterator[None]:
+async def _answering(context: Context, calls: _Calls) -> AsyncIterator[None]:
     """Has whatever a call fails with reach the client as a status."""
     try:
-        yield
+        with calls:
+            yield
     except StatusError as error:
         await _abort(context, error)
     except asyncio.CancelledError:
