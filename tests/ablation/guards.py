@@ -27,6 +27,10 @@ READS_FIRST = (
     GUARDS_TESTS + "test_a_transaction_that_reads_first_can_write_whatever_others_try_meanwhile"
 )
 EVENTS_OF_TWO = GUARDS_TESTS + "test_events_of_two_servers_are_numbered_one_after_the_other"
+LOST_AT_COMMIT = (
+    "tests/storage/test_lost_connections.py::"
+    "test_a_connection_lost_at_commit_changes_neither_answers_nor_state"
+)
 
 GUARDS = (
     Guard(
@@ -410,6 +414,33 @@ GUARDS = (
             COMMITS + "test_a_caller_that_is_cancelled_during_the_commit_undoes_nothing",
             QUEUE + "test_a_caller_that_hangs_up_undoes_and_delays_nothing",
         ),
+    ),
+    Guard(
+        "a lost commit is run again",
+        "a call whose commit may have gone through is answered by what became of it",
+        (
+            Edit(
+                "storage/database.py",
+                "                maybe_recorded = True\n"
+                "                failure = Failure.REPEATABLE if failure is Failure.OTHER "
+                "else failure\n",
+                "                raise _marked(unavailable(), maybe_recorded=True) from error\n",
+            ),
+        ),
+        (LOST_AT_COMMIT,),
+    ),
+    Guard(
+        "what a lost commit recorded is the call's own",
+        "a call that was granted is not told that it was a repeat",
+        (
+            Edit(
+                "commit/batch.py",
+                "        if before and isinstance(outcome, Replayed) "
+                "and outcome.answer.id == before.answer.id:\n",
+                "        if False:\n",
+            ),
+        ),
+        (LOST_AT_COMMIT,),
     ),
     Guard(
         "readers cannot write",

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -42,6 +43,7 @@ def main() -> int:
 @contextmanager
 def postgres() -> Iterator[str]:
     """A PostgreSQL for all runs, which spares each its start; nothing on it has to be kept."""
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
     with tempfile.TemporaryDirectory() as folder:
         databases = Databases(Path(folder))
         url = databases._start_postgres()
@@ -68,7 +70,7 @@ def go_through(table: Table, copy: Copy, url: str) -> Iterator[Finding]:
 
 
 def _check_baseline(copy: Copy, table: Table) -> None:
-    run = copy.test([*table.tests, STORM, _STILL_WORKS])
+    run = copy.test([_STILL_WORKS, STORM, *table.tests])
     if run.failures:
         raise SystemExit(f"tests fail with all guards in place:\n{run.output}")
     _say(f"{run.tests} tests pass with all guards in place")
@@ -79,7 +81,7 @@ def _take_out(copy: Copy, table: Table, guard: Guard) -> GuardFinding:
     pair_tests = [test for pair in pairs for test in pair.tests]
     storm = [STORM] if guard.storm else []
     with copy.without(guard.edits):
-        run = copy.test([*guard.tests, *pair_tests, *storm, _STILL_WORKS])
+        run = copy.test([*guard.tests, *pair_tests], before=[_STILL_WORKS, *storm])
     return GuardFinding(
         guard,
         pairs,
@@ -96,7 +98,7 @@ def _take_out_both(copy: Copy, pair: Pair) -> PairFinding:
         edits += TABLE.guard(name).edits
     storm = [STORM] if pair.storm else []
     with copy.without(edits):
-        run = copy.test([*pair.tests, *storm, _STILL_WORKS])
+        run = copy.test(pair.tests, before=[_STILL_WORKS, *storm])
     return PairFinding(
         pair,
         broken=run.failures_of([_STILL_WORKS]),
@@ -116,7 +118,7 @@ def _take_out_everywhere(copy: Copy, url: str, guard: Everywhere) -> EverywhereF
             free = copies.get()
             try:
                 with free.without([edit]):
-                    return free.test([*guard.tests], first_only=True)
+                    return free.test(guard.tests, first_only=True)
             finally:
                 copies.put(free)
 

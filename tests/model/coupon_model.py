@@ -18,8 +18,9 @@ PER_CUSTOMER = "max_redemptions_per_customer"
 IN_ALL = "max_redemptions"
 UNLIMITED = "unlimited"
 Why = tuple[str, ...]
-Counted = tuple[str, str, str]
+Counted = tuple[str, str, str, int]
 
+NO_WINDOW = 0
 NOBODY = 0
 WHO = {
     "one": CUSTOMER,
@@ -165,13 +166,13 @@ class CouponModel:
         series = self.series[one.series]
         series_id, customer = str(one.series), str(one.customer)
         if series[PER_COUPON] != UNLIMITED:
-            yield "coupon", one.code, ""
+            yield "coupon", one.code, "", NO_WINDOW
         if not series["same_customer_may_repeat"]:
-            yield "repeat", one.code, customer
+            yield "repeat", one.code, customer, NO_WINDOW
         if series[IN_ALL] != UNLIMITED:
-            yield "series", series_id, ""
+            yield "series", series_id, "", NO_WINDOW
         if series[PER_CUSTOMER] != UNLIMITED or series["min_days_between_redemptions"]:
-            yield "customer", series_id, customer
+            yield "customer", series_id, customer, NO_WINDOW
 
 
 def _used_up(limit: int | str, scope: str, redeemed: Sequence[Redemption]) -> Iterator[Why]:

@@ -109,12 +109,12 @@ class PromotionModel:
             return _refused(missing)
         uses = self._uses(request, customer, now)
         excess = list(self._excess(uses))
-        state = list(self._state(request, customer))
-        found = state or [
-            why for why in excess if self.promotions[why[1]]["over_limit"] != "RECORD"
+        refusing = [
+            found for found in excess if self.promotions[found[1]]["over_limit"] == "REFUSE"
         ]
-        if found:
-            return _refused(found)
+        violations = list(self._state(request, customer)) or refusing
+        if violations:
+            return _refused(violations)
         over = {promotion_id for _, promotion_id, *_ in excess}
         flagged = tuple(use._replace(over_limit=use.promotion in over) for use in uses)
         told = (GRANTED, *(use.over_limit for use in flagged))

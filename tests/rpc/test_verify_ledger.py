@@ -12,6 +12,7 @@ from redemption.v1 import ledger_service_pb2
 from redemption.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from redemption_server.storage.verify.checks import CHECKS
 from redemption_server.storage.verify.findings import FINDINGS_MAX, FindingKind
+from sqlalchemy import Engine, event
 
 from tests.rpc.promotion_calls import failure, reason
 from tests.storage.ledger import corrupt
@@ -29,13 +30,21 @@ CLERK = {
 Request = ledger_service_pb2.VerifyLedgerRequest
 GHOST = f"INSERT INTO claim VALUES ({ORG}, 1, 'ghost', 0, NULL, NULL)"
 RAISE = f"UPDATE usage SET used = used + 1 WHERE org_id = {ORG}"
-# A thousand findings, too long to be sent before they are read, of each of several checks.
-FLOOD = [
-    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1200) "
-    f"INSERT INTO usage SELECT {ORG}, {scope}, '{'x' * 1_000}' || CAST(n AS VARCHAR), '', 0, 1, "
-    "NULL, NULL FROM numbers"
-    for scope in (1, 5, 10)
-]
+# A thousand findings of each of five checks: megabytes more than are sent before they are read.
+NUMBERS = (
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1200), "
+    f"names(name) AS (SELECT '{'x' * 3_000}' || CAST(n AS VARCHAR) FROM numbers) "
+)
+FLOOD = (
+    *(
+        f"{NUMBERS} INSERT INTO usage SELECT {ORG}, {scope}, name, '', 0, 1, NULL, NULL FROM names"
+        for scope in (1, 5, 10)
+    ),
+    *(
+        f"{NUMBERS} INSERT INTO claim SELECT {ORG}, {operation}, name, 0, NULL, NULL FROM names"
+        for operation in (1, 2)
+    ),
+)
 
 
 def limited() -> dict[str, Any]:
@@ -139,12 +148,27 @@ async def until_given_back() -> None:
 
 
 async def read_the_first_of_many(service: Service, **options: Any) -> Any:
-    """A stream that stands still: the rest is more than may be sent before it is read."""
+    """A stream of which more is to come than may be sent before it is read."""
     stream = call(service, **options)
     first = await stream.read()
     assert (first.checks_completed, len(first.findings)) == (1, FINDINGS_MAX)
-    assert connections.checked_out()
     return stream
+
+
+async def until_it_stands_still() -> None:
+    """Returns when no statement is run any more, though the stream is not at its end."""
+    statements: list[str] = []
+
+    def remember(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", remember)
+    seen = -1
+    while len(statements) > seen:
+        seen = len(statements)
+        await asyncio.sleep(0.3)
+    event.remove(Engine, "before_cursor_execute", remember)
+    assert connections.checked_out()
 
 
 @pytest.mark.parametrize("end", [cancel, hang_up])
@@ -154,6 +178,7 @@ async def test_a_caller_who_goes_in_mid_stream_leaves_no_connection_in_use(
     async with open_service(database_url, tmp_path) as service:
         await corrupt(database_url, FLOOD)
         stream = await read_the_first_of_many(service)
+        await until_it_stands_still()
         await end(service, stream)
         await until_given_back()
 

@@ -15,13 +15,14 @@ from redemption_server.rules.commands import CouponCustomer
 from redemption_server.rules.outcomes import Granted, Judged, Outcome, Replayed
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database, open_database
+from redemption_server.storage.schema import METADATA
 from redemption_server.storage.verify.checks import CHECKS
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding
 from sqlalchemy import Connection, text
 
 from tests.support import catalogs
 from tests.support.catalogs import CUSTOMER, ORG, OTHER_CUSTOMER, OTHER_ORG, promotion, series
-from tests.support.desk import CALLER, Desk, coupon, open_desk, use
+from tests.support.desk import Desk, coupon, open_desk, use
 
 VISITOR = 503
 ANONYMOUS = -1
@@ -86,6 +87,7 @@ _EARNED = [
     for number in (1, 2, 3)
 ]
 _SERIES = (
+    series(1, coupons=[{"code": f"S{number}"} for number in range(1, 6)]),
     series(
         2,
         max_redemptions=99,
@@ -104,8 +106,8 @@ _CHANGING_SERIES: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def organization(org_id: int, *, later: bool) -> dict[str, Any]:
-    """The catalog of either organisation, before and after it changes."""
+def organization(*, later: bool, **changes: Any) -> dict[str, Any]:
+    """The catalog, before and after it changes."""
     changing = [
         promotion(name, limits=limits[later], codes=_codes(f"{name}-code"))
         for name, limits in _CHANGING_PROMOTIONS.items()
@@ -114,40 +116,53 @@ def organization(org_id: int, *, later: bool) -> dict[str, Any]:
         series(number, coupons=[{"code": f"{number}A"}, {"code": f"{number}B"}], **limits[later])
         for number, limits in _CHANGING_SERIES.items()
     ]
-    # THEIRS is the one object that only the other organisation has.
-    codes = ["S1", "S2", "S3", "S4", "THEIRS" if org_id == OTHER_ORG else "S5"]
-    single = series(1, coupons=[{"code": code} for code in codes])
     customers = [*catalogs.organization()["customers"], {"id": VISITOR, "external_id": "visitor"}]
     return catalogs.organization(
-        id=org_id,
         credentials=[],
         time_zone="Asia/Kolkata",
         customers=customers,
         promotions=[*_PROMOTIONS, *changing],
         earned_promotions=_EARNED,
-        coupon_series=[single, *_SERIES, *changing_series],
+        coupon_series=[*_SERIES, *changing_series],
+        **changes,
     )
 
 
 async def fill(desk: Desk) -> None:
-    """Two organisations with the same ids, each with requests before and after catalog changes."""
+    """Requests before and after catalog changes; then another organisation with the same rows."""
     for later in (False, True):
-        await desk.apply(*(organization(org_id, later=later) for org_id in (ORG, OTHER_ORG)))
-        for org_id in (ORG, OTHER_ORG):
-            teller = _Teller(desk, org_id, "late" if later else "early")
-            await teller.redeem_where_limits_change(late=later)
-            if not later:
-                await teller.redeem_promotions()
-                await teller.redeem_by_window()
-                await teller.redeem_coupons()
+        await desk.apply(organization(later=later))
+        teller = _Teller(desk, "late" if later else "early")
+        await teller.redeem_where_limits_change(late=later)
+        if not later:
+            await teller.redeem_promotions()
+            await teller.redeem_by_window()
+            await teller.redeem_coupons()
+    await desk.database.transact(_copy_organization)
+
+
+def _copy_organization(connection: Connection) -> None:
+    """All ids are the same, so that whoever forgets the organisation finds the other's rows."""
+    for table in METADATA.tables.values():
+        owner = "org_id" if "org_id" in table.columns else "id"
+        if owner in table.columns:
+            names = [column.name for column in table.columns]
+            cells = ", ".join(str(OTHER_ORG) if name == owner else name for name in names)
+            connection.exec_driver_sql(
+                f"INSERT INTO {table.name} SELECT {cells} FROM {table.name} WHERE {owner} = {ORG}"
+            )
+    # And one coupon of their own.
+    plant(
+        connection,
+        f"UPDATE coupon SET code_key = 'theirs' WHERE org_id = {OTHER_ORG} AND code_key = 's5'",
+    )
 
 
 class _Teller:
-    """Sends an organisation's requests, and sees that each comes out as it should."""
+    """Sends requests, and sees that each comes out as it should."""
 
-    def __init__(self, desk: Desk, org_id: int, prefix: str) -> None:
+    def __init__(self, desk: Desk, prefix: str) -> None:
         self._desk = desk
-        self._caller = CALLER._replace(org_id=org_id)
         self._prefix = prefix
 
     async def redeem_promotions(self) -> None:
@@ -221,9 +236,7 @@ class _Teller:
     async def _promotions(
         self, identifier: str, *uses: Any, expected: type[Outcome] = Granted, **changes: Any
     ) -> None:
-        outcome = await self._desk.redeem(
-            *uses, caller=self._caller, transaction_identifier=identifier, **changes
-        )
+        outcome = await self._desk.redeem(*uses, transaction_identifier=identifier, **changes)
         assert isinstance(outcome, expected), (identifier, outcome)
 
     async def _coupons(
@@ -235,7 +248,7 @@ class _Teller:
     ) -> None:
         customer = CouponCustomer(customer_id=customer_id)
         uses = [coupon(code, customer=customer) for code in codes]
-        outcome = await self._desk.redeem_coupons(*uses, caller=self._caller, **changes)
+        outcome = await self._desk.redeem_coupons(*uses, **changes)
         assert isinstance(outcome, expected), (codes, outcome)
 
 

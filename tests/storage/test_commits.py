@@ -7,12 +7,14 @@ import pytest
 from redemption_server.rules.outcomes import Replayed
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
-from redemption_server.storage.database import PostgresDatabase, SqliteDatabase
+from redemption_server.storage.database import PostgresDatabase, SqliteDatabase, Work
 from sqlalchemy import Connection, Engine, event
 
 from tests.support import catalogs
 from tests.support.desk import Desk, use
-from tests.support.meeting import Meeting, Pause
+from tests.support.meeting import Meeting
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 RECORDED = "SELECT transaction_identifier FROM promotion_transaction"
 
@@ -42,21 +44,42 @@ async def test_a_call_whose_commit_fails_is_not_answered_as_granted(desk: Desk) 
     assert await desk.rows(RECORDED) == []
 
 
-async def test_a_caller_that_is_cancelled_during_the_commit_undoes_nothing(desk: Desk) -> None:
+WAITING = """
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$
+"""
+IN_COMMIT = """
+CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON promotion_transaction
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()
+"""
+
+
+@on_postgresql
+async def test_a_caller_that_is_cancelled_during_the_commit_undoes_nothing(
+    desk: Desk, meeting: Meeting
+) -> None:
     await prepare(desk)
-    pause = Pause()
-    event.listen(writing_engine(desk), "commit", pause)
+    for statement in (WAITING, IN_COMMIT):
+        await meeting.run(executing(statement))
+    gate = await meeting.hold(executing("SELECT pg_advisory_xact_lock(1)"))
     caller = asyncio.create_task(desk.redeem(use()))
-    await pause.reached(caller)
+    await meeting.waiting(caller)
     caller.cancel()
     with suppress(asyncio.CancelledError):
         await caller
-    pause.let_go()
+    await gate.commit()
     assert isinstance(await desk.redeem(use()), Replayed)
     assert await desk.rows(RECORDED) == [("t1",)]
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def executing(statement: str) -> Work[None]:
+    def work(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return work
+
+
+@on_postgresql
 @pytest.mark.parametrize(
     ("default", "expected"),
     [("off", "on"), ("local", "on"), ("on", "on"), ("remote_apply", "remote_apply")],

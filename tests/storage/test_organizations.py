@@ -52,17 +52,19 @@ UNLIMITED: dict[str, Any] = {
 
 
 class CountingIds:
-    """Ids that every organisation gets in the same order."""
+    """Record ids that are the same in both organisations, and numbers that are not."""
 
-    def __init__(self) -> None:
-        self._last = 0
+    def __init__(self, first_number: int) -> None:
+        self._first_number = first_number
+        self._count = 0
 
     def number(self) -> int:
-        self._last += 1
-        return self._last
+        self._count += 1
+        return self._first_number + self._count
 
     def record_id(self) -> str:
-        return f"{self.number():024x}"
+        self._count += 1
+        return f"{self._count:024x}"
 
 
 # The catalogs: those of one organisation, then those of the other.
@@ -359,7 +361,7 @@ def redeeming(
 
 
 def chapters() -> Iterator[list[Step]]:
-    ids, others_ids = CountingIds(), CountingIds()
+    ids, others_ids = CountingIds(0), CountingIds(1_000)
     yield [applying(ORG, here), applying(OTHER_ORG, there)]
     yield [redeeming(ORG, ids, early), redeeming(OTHER_ORG, others_ids, early)]
     yield [applying(ORG, here_later), applying(OTHER_ORG, there_later)]

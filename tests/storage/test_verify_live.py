@@ -1,5 +1,6 @@
 """Verifying beside redemptions, and after any of them."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,8 +22,8 @@ from sqlalchemy.util import await_only
 
 from tests.storage.ledger import ANONYMOUS, MOMENTS, drop_guards, find, organization, rolled_back
 from tests.support import catalogs
-from tests.support.catalogs import CUSTOMER, ORG, OTHER_CUSTOMER
-from tests.support.desk import Desk, coupon, use
+from tests.support.catalogs import CUSTOMER, ORG, OTHER_CUSTOMER, OTHER_ORG
+from tests.support.desk import CALLER, Desk, coupon, use
 
 ROOM = 9_999
 DAILY = {"limit": ROOM, "window": "DAY"}
@@ -59,19 +60,21 @@ BUSY = catalogs.organization(
 )
 
 
-async def redeem(desk: Desk) -> None:
+async def redeem(desk: Desk, key: str = "", org_id: int = ORG) -> None:
     """Records something of everything that is counted."""
-    identifier = desk.ids.record_id()
-    for outcome in (
-        await desk.redeem(use("total"), use("daily"), transaction_identifier=identifier),
-        await desk.redeem_coupons(coupon(), request_id=identifier),
+    key = key or desk.ids.record_id()
+    caller = CALLER._replace(org_id=org_id)
+    uses = [use("total"), use("daily")]
+    for outcome in await asyncio.gather(
+        desk.redeem(*uses, transaction_identifier=key, caller=caller),
+        desk.redeem_coupons(coupon(), request_id=key, caller=caller),
     ):
         assert isinstance(outcome, Granted), outcome
 
 
-async def verified(desk: Desk) -> list[Finding]:
+async def verified(desk: Desk, org_id: int = ORG) -> list[Finding]:
     async with desk.database.snapshot() as connection:
-        return await connection.run_sync(find, ORG)
+        return await connection.run_sync(find, org_id)
 
 
 @contextmanager
@@ -94,6 +97,14 @@ async def test_what_is_recorded_meanwhile_is_no_finding(desk: Desk) -> None:
     [(transactions,)] = await desk.rows("SELECT count(*) FROM promotion_transaction")
     assert transactions > len(CHECKS)
     assert await verified(desk) == []
+
+
+async def test_organisations_with_the_same_ids_that_redeem_together_are_healthy(desk: Desk) -> None:
+    both = (ORG, OTHER_ORG)
+    await desk.apply(*({**BUSY, "id": org_id} for org_id in both))
+    keys = [f"key-{number}" for number in range(10)]
+    await asyncio.gather(*(redeem(desk, key, org_id) for key in keys for org_id in both))
+    assert [await verified(desk, org_id) for org_id in both] == [[], []]
 
 
 async def test_a_verification_sees_one_moment(desk: Desk) -> None:
@@ -220,7 +231,7 @@ def after_mutation(
 
 
 @settings(
-    max_examples=10,
+    max_examples=150,
     deadline=None,
     # The desk is shared by the examples, whose requests add up.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -233,7 +244,7 @@ def after_mutation(
 async def test_no_redemption_is_a_finding_and_each_changed_number_is(
     desk: Desk, promotions: list[Any], coupons: list[Any], mutated: list[Any]
 ) -> None:
-    await desk.apply(organization(ORG, later=False))
+    await desk.apply(organization(later=False))
     for request in promotions:
         await redeem_promotions(desk, *request)
     for customer_id, codes, keyed, atomic in coupons:

@@ -1,24 +1,24 @@
-"""Which pooled connections are in use, over all databases of this process."""
+"""Which connections are taken from their pools, over all databases of this process."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-_in_use: dict[int, str] = {}
+# Held here, so that one whom nobody gives back is not given back by the garbage collector.
+_taken: dict[int, Any] = {}
 
 
-def checked_out() -> Mapping[int, str]:
-    """The connections that are checked out of their pools now, by an arbitrary number."""
-    return dict(_in_use)
+def checked_out() -> list[Any]:
+    """The connections that are taken from their pools and not given back yet."""
+    return list(_taken.values())
 
 
 @event.listens_for(Pool, "checkout")
-def _check_out(connection: Any, record: Any, _proxy: Any) -> None:
-    _in_use[id(record)] = repr(connection)
+def _take(_connection: Any, record: Any, proxy: Any) -> None:
+    _taken[id(record)] = proxy
 
 
 @event.listens_for(Pool, "checkin")
-def _check_in(_connection: Any, record: Any) -> None:
-    _in_use.pop(id(record), None)
+def _give_back(_connection: Any, record: Any) -> None:
+    _taken.pop(id(record), None)

@@ -13,7 +13,8 @@ from sqlalchemy.util import await_
 
 Result = TypeVar("Result")
 
-_SECONDS = 10
+# Less than PostgreSQL lets a transaction stand still.
+_SECONDS = 8
 _POLL_SECONDS = 0.005
 _WAITING = text(
     "SELECT count(*) FROM pg_stat_activity "
@@ -118,7 +119,7 @@ class Meeting:
         return task
 
     async def run(self, work: Work[Result]) -> Result:
-        """What a transaction returned that meets nobody, or is not to wait for whom it meets."""
+        """What a transaction returned that meets nobody."""
         return await result_of(self.start(work))
 
     async def waiting(self, *tasks: asyncio.Task[Any]) -> None:

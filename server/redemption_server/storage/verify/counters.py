@@ -276,12 +276,14 @@ def _compare(key: CounterKey, found: _Counted, should: _Counted) -> Iterator[Fin
 def _without_limit(
     connection: Connection, org_id: int, scope: Scope, subjects: Select[Any]
 ) -> Iterator[Finding]:
+    # Not NOT IN, which PostgreSQL answers row by row once the subjects outgrow its memory.
+    known = subjects.subquery()
     statement = (
         select(_usage)
         .where(
             _usage.c.org_id == org_id,
             _usage.c.scope == int(scope),
-            _usage.c.subject.not_in(subjects),
+            ~exists().where(known.c[0] == _usage.c.subject).correlate(_usage),
         )
         .limit(FINDINGS_MAX)
     )
