@@ -15,6 +15,7 @@ from redemption_server.rules.commands import CouponCustomer
 from redemption_server.rules.outcomes import Granted, Judged, Outcome, Replayed
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database, open_database
+from redemption_server.storage.dialect import allow_pauses
 from redemption_server.storage.schema import METADATA
 from redemption_server.storage.verify.checks import CHECKS
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding
@@ -310,6 +311,7 @@ class Ledger(NamedTuple):
         """
 
         def run(connection: Connection) -> Result:
+            allow_pauses(connection)
             drop_guards(connection)
             for statement in statements:
                 plant(connection, statement.format_map(self.names))

@@ -269,7 +269,7 @@ async def test_a_check_names_a_thousand_findings_at_most(crowded: Ledger, flood:
 GROWTH = (
     ("event", "sequence", "sequence + 10000 * n"),
     ("promotion_redemption", "id", "id || '-' || n"),
-    ("coupon_redemption", "id", "id - n"),
+    ("coupon_redemption", "id", "id + 1000000000000 * n"),
     ("coupon", "code_key", "code_key || '-' || n"),
     ("promotion", "id", "id || '-' || n"),
     ("coupon_series", "id", "id + n"),
