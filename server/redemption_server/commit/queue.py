@@ -74,7 +74,7 @@ class CommitQueue:
         wait = self._pace.wait(len(self._waiting))
         if len(self._waiting) >= self._waiting_max:
             raise _overloaded("Too many calls are waiting", wait)
-        if deadline is not None and asyncio.get_running_loop().time() + wait > deadline:
+        if wait and deadline is not None and _now() + wait > deadline:
             raise _overloaded("Too many calls are waiting for this deadline", wait)
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(command, answered))
@@ -146,6 +146,10 @@ def _answer(waiting: list[_Waiting], outcomes: list[Outcome]) -> None:
     for one, outcome in zip(waiting, outcomes, strict=True):
         if not one.answered.done():
             one.answered.set_result(outcome)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _overloaded(description: str, wait: float) -> Refused:
