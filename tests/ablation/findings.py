@@ -27,7 +27,6 @@ class GuardFinding:
     """A guard was taken out alone."""
 
     guard: Guard
-    pairs: Sequence[Pair]
     broken: Sequence[Failure]
     failures: Sequence[Failure]
     not_backed_up: Sequence[Failure]
@@ -122,7 +121,7 @@ def tell_storm(failures: Sequence[Failure]) -> str:
     """What became of a storm."""
     wrong = [f for f in failures if not f.is_exact]
     if wrong:
-        return f"fails: {wrong[0].message}"
+        return f"wrong: {wrong[0].message}"
     return failures[0].message if failures else "exact"
 
 

@@ -1,14 +1,14 @@
-"""The table of guarantees as Markdown, kept between two markers of a document."""
+"""The table of guarantees as Markdown, kept between two markers of a document in `docs`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.ablation.copies import Failure
 from tests.ablation.findings import (
     EverywhereFinding,
     Finding,
     GuardFinding,
     PairFinding,
-    tell_first,
     tell_storm,
 )
 from tests.ablation.table import Everywhere, Guard
@@ -22,8 +22,7 @@ _HEAD = (
 
 def write_report(file: Path, findings: Sequence[Finding]) -> None:
     """Puts the table between the markers."""
-    text = file.read_text()
-    before, begin, rest = text.partition(BEGIN)
+    before, begin, rest = file.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{file} has no {BEGIN} … {END}")
@@ -35,17 +34,18 @@ def _rows(findings: Sequence[Finding]) -> Iterator[str]:
     pairs = [finding for finding in findings if isinstance(finding, PairFinding)]
     for finding in findings:
         if isinstance(finding, GuardFinding):
-            backed_up = "; ".join(_backing(finding.guard, pairs))
+            first = _failure(finding.failures[0])
             storm = tell_storm(finding.storm) if finding.guard.storm else ""
-            first = tell_first(finding.failures)
-            yield _row(finding.guard, first, storm, backed_up)
+            yield _row(finding.guard, first, storm, "<br>".join(_backing(finding.guard, pairs)))
         elif isinstance(finding, EverywhereFinding):
+            [test] = finding.guard.tests
             missed = f"each of {len(finding.runs)} is missed within {finding.seconds:.1f} s"
-            yield _row(finding.guard, missed, "", "")
+            yield _row(finding.guard, f"[{missed}](../{test})", "", "")
 
 
 def _row(guard: Guard | Everywhere, *cells: str) -> str:
-    return f"| {' | '.join([f'{guard.name}: {guard.protects}', f'`{guard.where}`', *cells])} |"
+    name = f"**{guard.name}**: {guard.protects}"
+    return f"| {' | '.join([name, f'`{guard.where}`', *cells])} |"
 
 
 def _backing(guard: Guard, pairs: Sequence[PairFinding]) -> Iterator[str]:
@@ -53,4 +53,16 @@ def _backing(guard: Guard, pairs: Sequence[PairFinding]) -> Iterator[str]:
         pair = finding.pair
         if guard.name in (pair.first, pair.second):
             other = pair.second if guard.name == pair.first else pair.first
-            yield f"{other}; without both: {tell_first(finding.failures)}"
+            storm = f"; in a storm {tell_storm(finding.storm)}" if pair.storm else ""
+            yield f"**{other}**; without both {_failure(finding.failures[0])}{storm}"
+
+
+def _failure(failure: Failure) -> str:
+    """The sentence that a test is, where it is, when it failed and how."""
+    if not failure.test:
+        return failure.message
+    file, _, name = failure.test.partition("::")
+    sentence, _, case = name.removeprefix("test_").partition("[")
+    case = f" ({case.removesuffix(']')})" if case else ""
+    said = f": {failure.message}" if failure.is_exact else ""
+    return f"[{sentence.replace('_', ' ')}](../{file}){case} after {failure.seconds:.1f} s{said}"
