@@ -374,10 +374,8 @@ GUARDS = (
         (
             Edit(
                 "storage/postgres.py",
-                "                                         IN ('off', 'local') THEN 'on' END)) wanted"
-                " (name, value)\n",
-                "                                         IN ('never') THEN 'on' END)) wanted"
-                " (name, value)\n",
+                "IN ('off', 'local') THEN 'on' END",
+                "IN ('never') THEN 'on' END",
             ),
         ),
         (COMMITS + "test_a_commit_is_durable_whatever_the_database_is_set_to",),

@@ -28,7 +28,7 @@ from tests.support.records import (
 from tests.support.servers import Server, running_servers
 from tests.support.tills import Answer, Ask, until_answered
 
-KILLS = 16
+KILLS = 12
 KILLS_WHILE_STARTING = 4
 TILLS = 12
 CUSTOMERS = tuple(range(601, 607))

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "model",
-    max_examples=25,
+    max_examples=16,
     stateful_step_count=25,
     deadline=None,
     derandomize=False,
