@@ -1,14 +1,15 @@
 """How long the machines run.
 
-Short by default; `pytest --hypothesis-profile=soak tests/model` makes them run long.
+Short by default. `HYPOTHESIS_PROFILE=soak pytest tests/model` makes them run long, and so does
+`--hypothesis-profile=soak`; Hypothesis itself does not look at the variable.
 """
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "model",
-    max_examples=16,
-    stateful_step_count=25,
+    max_examples=25,
+    stateful_step_count=22,
     deadline=None,
     derandomize=False,
     print_blob=True,

@@ -6,6 +6,7 @@ called flaky, and what it reports first is still true.
 """
 
 import asyncio
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -221,8 +222,8 @@ def _open_stage(url: str, folder: Path) -> Iterator[Stage]:
 
 def run_machine(machine: Callable[[Stage], Machine], url: str, folder: Path) -> None:
     """Runs a machine on a database, for as long as the profile says."""
-    soaking = settings.get_current_profile_name() == "soak"
-    profile = settings.get_profile("soak" if soaking else "model")
+    asked = os.environ.get("HYPOTHESIS_PROFILE") or settings.get_current_profile_name()
+    profile = settings.get_profile("soak" if asked == "soak" else "model")
     with _open_stage(url, folder) as stage:
         # Any function that makes a machine will do, but for its annotation.
         run_state_machine_as_test(lambda: machine(stage), settings=profile)  # type: ignore[arg-type]
