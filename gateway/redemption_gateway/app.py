@@ -1,9 +1,8 @@
 """The ASGI application: route, look for a credential, read the body, translate, call, answer."""
 
-import re
-import secrets
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,28 +10,31 @@ from urllib.parse import parse_qsl
 import orjson
 import structlog
 
-from redemption_gateway.caller import Caller, CallFailedError
+from redemption_gateway.audit import audit
+from redemption_gateway.body import Receive, RequestBody
+from redemption_gateway.caller import CallAnswer, Caller, CallFailedError
 from redemption_gateway.errors import VALIDATION_FAILED, error_answer, status_answer
 from redemption_gateway.fields import WrongTypesError
-from redemption_gateway.http import HttpAnswer, HttpRequest, Surface
+from redemption_gateway.headers import (
+    CREDENTIAL_HEADERS,
+    check_repeated,
+    metadata_of,
+    read_headers,
+    request_id_of,
+)
+from redemption_gateway.http import HttpAnswer, HttpRefused, HttpRequest, Surface
 from redemption_gateway.json_text import JsonError
+from redemption_gateway.openapi import openapi_document
 from redemption_gateway.routes import Routes
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BODY_BYTES_MAX = 1024 * 1024
 _QUERY_FIELDS_MAX = 200
-_CREDENTIAL_HEADERS = ("authorization", "x-cap-api-oauth-token")
-_FORWARDED_HEADERS = (
-    *_CREDENTIAL_HEADERS,
-    "x-cap-api-auth-org-id",
-    "x-cap-api-attribution-till-code",
-)
-_JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
-_FORWARDABLE = re.compile(r"[\x20-\x7e]*")
-_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+_HEALTH_PATHS = ("/healthz", "/readyz")
+_OPENAPI_PATH = "/openapi.json"
+# What the server announces beside a response, and how it is called here.
+_ANNOUNCED = {"ratelimit": "RateLimit", "ratelimit-policy": "RateLimit-Policy"}
 _log = structlog.get_logger(__name__)
 
 
@@ -43,16 +45,8 @@ class GatewayStatistics:
     unknown_fields: int = 0
 
 
-class _Refused(Exception):
-    """The gateway refuses a request without asking the server."""
-
-    def __init__(
-        self, status: int, texts: list[str], headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(texts[0])
-        self.status = status
-        self.texts = texts
-        self.headers = headers or {}
+class _ClientGoneError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class Gateway:
@@ -63,6 +57,7 @@ class Gateway:
         self._caller = caller
         self._deadline_seconds = deadline_seconds
         self._leaving = False
+        self._openapi = openapi_document()
         self.statistics = GatewayStatistics()
 
     def leave(self) -> None:
@@ -73,34 +68,57 @@ class Gateway:
         """Answers one request (ASGI)."""
         if scope["type"] != "http":
             return
-        headers = _headers(scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        answer = await self._answer(scope, headers, receive, request_id)
-        await _send(send, answer, request_id)
+        headers = read_headers(scope["headers"])
+        request_id = request_id_of(headers)
+        # For whatever is logged on the way; each request has a task, and so a context, of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        body = RequestBody(headers, receive)
+        try:
+            answer = await self._answer(scope, headers, body, receive, request_id)
+        except _ClientGoneError:
+            return
+        await _send(send, answer, request_id, body)
 
     async def _answer(
-        self, scope: Scope, headers: dict[str, str], receive: Receive, request_id: str
+        self,
+        scope: Scope,
+        headers: dict[str, str],
+        body: RequestBody,
+        receive: Receive,
+        request_id: str,
     ) -> HttpAnswer:
         # Paths are exact: what only decodes to a documented path is another one.
         path, verb = scope["raw_path"].decode("latin-1"), scope["method"]
-        if path in ("/healthz", "/readyz") and verb == "GET":
-            return await self._health(path)
-        surface: Surface | None = None
+        form = "B"
         try:
-            surface = self._route(path, verb)
-            return await self._call(surface, scope, headers, receive, request_id)
-        except _Refused as refused:
+            _check_expectation(headers)
+            fixed = await self._fixed(path, verb)
+            if fixed:
+                return fixed
+            surface = self._surface(path, verb)
+            form = surface.error_form
+            return await self._call(surface, scope, headers, body, receive, request_id)
+        except HttpRefused as refused:
             message = VALIDATION_FAILED if refused.status == 400 else refused.texts[0]
-            form = surface.error_form if surface else "B"
             answer = error_answer(form, refused.status, message, refused.texts, _now_ms())
             answer.headers.update(refused.headers)
             return answer
+        except _ClientGoneError:
+            raise
         except Exception:  # noqa: BLE001 — whatever it is, it is answered and leaks nothing
-            _log.exception("request failed", request_id=request_id)
+            _log.exception("request failed")
             text = "An internal error occurred"
-            form = surface.error_form if surface else "B"
             return error_answer(form, 500, text, [text], _now_ms())
+
+    async def _fixed(self, path: str, verb: str) -> HttpAnswer | None:
+        """The answer of a path that is no operation."""
+        if path not in (*_HEALTH_PATHS, _OPENAPI_PATH):
+            return None
+        if verb not in ("GET", "HEAD"):
+            raise HttpRefused(405, ["The method is not allowed"], {"Allow": "GET"})
+        if path == _OPENAPI_PATH:
+            return HttpAnswer(200, self._openapi)
+        return await self._health(path)
 
     async def _health(self, path: str) -> HttpAnswer:
         if path == "/healthz":
@@ -109,16 +127,14 @@ class Gateway:
             return HttpAnswer(200, {"status": "SERVING"})
         return HttpAnswer(503, {"status": "NOT_SERVING"}, {"Retry-After": "1"})
 
-    def _route(self, path: str, verb: str) -> Surface:
+    def _surface(self, path: str, verb: str) -> Surface:
         verbs = self._routes.get(path)
         if verbs is None:
-            if path in ("/healthz", "/readyz"):
-                raise _Refused(405, ["The method is not allowed"], {"Allow": "GET"})
-            raise _Refused(404, ["There is nothing at this path"])
-        surface = verbs.get(verb)
+            raise HttpRefused(404, ["There is nothing at this path"])
+        surface = verbs.get("GET" if verb == "HEAD" else verb)
         if surface is None:
             allow = ", ".join(sorted(verbs))
-            raise _Refused(405, ["The method is not allowed"], {"Allow": allow})
+            raise HttpRefused(405, ["The method is not allowed"], {"Allow": allow})
         return surface
 
     async def _call(
@@ -126,73 +142,68 @@ class Gateway:
         surface: Surface,
         scope: Scope,
         headers: dict[str, str],
+        body: RequestBody,
         receive: Receive,
         request_id: str,
     ) -> HttpAnswer:
-        if not any(headers.get(name) for name in _CREDENTIAL_HEADERS):
-            raise _Refused(401, ["No credential is given"])
-        metadata = _metadata(headers, request_id)
-        has_body = scope["method"] == "POST"
-        if has_body:
-            _check_content_type(headers)
-        body = await _read_body(headers, receive) if has_body else b""
-        request = HttpRequest(scope["path"], headers, _query(scope), body)
+        address = (scope["client"] or ("",))[0]
+        if surface.needs_credential and not any(headers.get(name) for name in CREDENTIAL_HEADERS):
+            audit("authentication failed", address=address, why="no credential")
+            raise HttpRefused(401, ["No credential is given"])
+        check_repeated(scope["headers"])
+        metadata = metadata_of(headers, request_id, address)
+        content = b""
+        if scope["method"] == "POST":
+            body.check_type()
+            content = await body.read()
+        request = HttpRequest(scope["path"], headers, _query(scope), content)
         try:
             decoded = surface.decode(request)
         except JsonError as error:
-            raise _Refused(400, [str(error)]) from error
+            raise HttpRefused(400, [str(error)]) from error
         except WrongTypesError as error:
-            raise _Refused(400, error.violations) from error
+            raise HttpRefused(400, error.violations) from error
         self.statistics.unknown_fields += decoded.unknown_fields
+        call = self._caller.call(surface.method, decoded.message, metadata, self._deadline_seconds)
         try:
-            response = await self._caller.call(
-                surface.method, decoded.message, metadata, self._deadline_seconds
+            response, announced = await (
+                _while_wanted(call, receive) if surface.only_reads else call
             )
         except CallFailedError as failed:
-            return status_answer(surface.error_form, failed.status, surface.json_name, _now_ms())
-        return surface.encode(response, decoded.context)
+            answer = status_answer(surface.error_form, failed.status, surface.json_name, _now_ms())
+            announced = failed.announced
+        else:
+            answer = surface.encode(response, decoded.context)
+        answer.headers.update(_announced_headers(announced))
+        return answer
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+def _check_expectation(headers: Mapping[str, str]) -> None:
+    if headers.get("expect", "100-continue").lower() != "100-continue":
+        raise HttpRefused(417, ["The expectation is not supported"])
 
 
-def _metadata(headers: dict[str, str], request_id: str) -> dict[str, str]:
-    metadata = {"x-request-id": request_id}
-    for name in _FORWARDED_HEADERS:
-        value = headers.get(name, "").strip()
-        status, longest = (401, 3_500) if name in _CREDENTIAL_HEADERS else (400, 250)
-        if not _FORWARDABLE.fullmatch(value):
-            raise _Refused(status, [f"{name.upper()} must be printable ASCII"])
-        # gRPC refuses metadata past 8 KB, at random at first; all of these together stay below.
-        if len(value) > longest:
-            raise _Refused(status, [f"{name.upper()} must be at most {longest} characters"])
-        if value:
-            metadata[name] = value
-    return metadata
+async def _while_wanted(call: Coroutine[Any, Any, CallAnswer], receive: Receive) -> CallAnswer:
+    """What a call returns, unless its client goes away first. Raises _ClientGoneError."""
+    calling = asyncio.create_task(call)
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait([calling, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not calling.done():
+            raise _ClientGoneError
+        return calling.result()
+    finally:
+        calling.cancel()
+        gone.cancel()
 
 
-def _check_content_type(headers: dict[str, str]) -> None:
-    content_type = headers.get("content-type", "").strip()
-    if content_type and not _JSON_TYPE.fullmatch(content_type):
-        raise _Refused(415, ["The request body must be application/json"])
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
-async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
-    too_large = _Refused(413, [f"The request body must be at most {BODY_BYTES_MAX} bytes"])
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise too_large
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Refused(400, ["The request body ended early"])
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            raise too_large
-        if not message.get("more_body"):
-            return bytes(body)
+def _announced_headers(announced: Mapping[str, str]) -> dict[str, str]:
+    return {shown: announced[name] for name, shown in _ANNOUNCED.items() if name in announced}
 
 
 def _query(scope: Scope) -> list[tuple[str, str]]:
@@ -204,19 +215,30 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
             max_num_fields=_QUERY_FIELDS_MAX,
         )
     except ValueError as error:
-        raise _Refused(400, ["The query is malformed"]) from error
+        raise HttpRefused(400, ["The query is malformed"]) from error
 
 
-async def _send(send: Send, answer: HttpAnswer, request_id: str) -> None:
-    body = orjson.dumps(answer.body)
+async def _send(send: Send, answer: HttpAnswer, request_id: str, body: RequestBody) -> None:
+    content = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
     headers = [
         (b"Content-Type", b"application/json; charset=utf-8"),
-        (b"Content-Length", str(len(body)).encode()),
+        (b"Content-Length", str(len(content)).encode()),
+        (b"Cache-Control", b"no-store"),
         (b"X-Cap-RequestID", request_id.encode()),
         *((k.encode(), v.encode("latin-1")) for k, v in answer.headers.items()),
     ]
+    if not body.is_read:
+        await body.skip()
+    if not body.is_read:
+        # Where the next request begins is not known.
+        headers.append((b"Connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if body.is_read:
+        await send({"type": "http.response.body", "body": content})
+        return
+    await send({"type": "http.response.body", "body": content, "more_body": True})
+    await body.drop()
+    await send({"type": "http.response.body"})
 
 
 def _now_ms() -> int:

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import grpc
 import grpc.aio
@@ -19,11 +20,19 @@ _MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 class CallFailedError(Exception):
-    """A call failed with a status."""
+    """A call failed with a status; `announced` is what the answer carries beside it."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, announced: Mapping[str, str]) -> None:
         super().__init__(status.message)
         self.status = status
+        self.announced = announced
+
+
+class CallAnswer(NamedTuple):
+    """A response, and what the answer carries beside it: names are lower-case."""
+
+    response: Message
+    announced: Mapping[str, str]
 
 
 class Caller(Protocol):
@@ -31,8 +40,8 @@ class Caller(Protocol):
 
     async def call(
         self, method: str, request: Message, metadata: Mapping[str, str], timeout_seconds: float
-    ) -> Message:
-        """The response of `package.Service/Method`. Raises CallFailedError."""
+    ) -> CallAnswer:
+        """The answer of `package.Service/Method`. Raises CallFailedError."""
         ...
 
     async def is_serving(self) -> bool:
@@ -44,30 +53,50 @@ class Caller(Protocol):
         ...
 
 
+class ServerTls(NamedTuple):
+    """PEM files by which the server is known, and by which this client is known to it."""
+
+    ca: Path
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Credentials of a channel. Raises OSError when a file cannot be read."""
+        return grpc.ssl_channel_credentials(
+            self.ca.read_bytes(),
+            self.client_key.read_bytes() if self.client_key else None,
+            self.client_certificate.read_bytes() if self.client_certificate else None,
+        )
+
+
 class ChannelCaller:
     """Calls over a gRPC channel; make it inside the event loop that uses it."""
 
-    def __init__(self, target: str) -> None:
-        self._channel = grpc.aio.insecure_channel(
-            target,
-            options=[
-                ("grpc.service_config", _SERVICE_CONFIG),
-                ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-            ],
+    def __init__(self, target: str, tls: ServerTls | None) -> None:
+        options = [
+            ("grpc.service_config", _SERVICE_CONFIG),
+            ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+        ]
+        self._channel = (
+            grpc.aio.secure_channel(target, tls.credentials(), options)
+            if tls
+            else grpc.aio.insecure_channel(target, options)
         )
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[Message, Message]] = {}
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     async def call(
         self, method: str, request: Message, metadata: Mapping[str, str], timeout_seconds: float
-    ) -> Message:
+    ) -> CallAnswer:
         """See `Caller`."""
+        call = self._callable(method)(
+            request, timeout=timeout_seconds, metadata=tuple(metadata.items())
+        )
         try:
-            return await self._callable(method)(
-                request, timeout=timeout_seconds, metadata=tuple(metadata.items())
-            )
+            return CallAnswer(await call, _announced(await call.trailing_metadata()))
         except grpc.aio.AioRpcError as error:
-            raise CallFailedError(_status_of(error)) from error
+            announced = _announced(error.trailing_metadata())
+            raise CallFailedError(_status_of(error), announced) from error
 
     async def is_serving(self) -> bool:
         """See `Caller`."""
@@ -97,6 +126,10 @@ class ChannelCaller:
 
 def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
+
+
+def _announced(trailers: "grpc.aio.Metadata | None") -> dict[str, str]:
+    return {key: value for key, value in trailers or () if isinstance(value, str)}
 
 
 # What gRPC itself fails a call with, before or without the server's word.

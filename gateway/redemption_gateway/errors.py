@@ -55,6 +55,7 @@ _DOCUMENTED_TEXTS = {
     ),
 }
 VALIDATION_FAILED = "Validation Failed"
+_CHALLENGES = 'Basic realm="redemption", charset="UTF-8", Bearer realm="redemption"'
 _INTERNAL = "An internal error occurred"
 
 JsonName = Callable[[str], str]
@@ -76,7 +77,7 @@ def error_answer(
     else:
         joined = "; ".join(texts)
         body = {"response": {"status": {"success": "false", "code": status, "message": joined}}}
-    headers = {"WWW-Authenticate": 'Basic realm="redemption"'} if status == 401 else {}
+    headers = {"WWW-Authenticate": _CHALLENGES} if status == 401 else {}
     return HttpAnswer(status, body, headers)
 
 

@@ -25,6 +25,18 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class HttpRefused(Exception):
+    """The gateway refuses a request without asking the server; a sentence for each thing wrong."""
+
+    def __init__(
+        self, status: int, texts: list[str], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(texts[0])
+        self.status = status
+        self.texts = texts
+        self.headers = headers or {}
+
+
 class Decoded(NamedTuple):
     """A request message, with what the codec needs again to encode the response."""
 
@@ -41,6 +53,12 @@ class Surface(Protocol):
 
     error_form: str
     """Which body an error has: A, B or C."""
+
+    needs_credential: bool
+    """Whether a request without any credential is refused before anything else."""
+
+    only_reads: bool
+    """Whether a call is given up when its client has gone."""
 
     def decode(self, request: HttpRequest) -> Decoded:
         """The request message. Raises JsonError, WrongTypesError."""

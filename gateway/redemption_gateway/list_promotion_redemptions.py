@@ -36,6 +36,8 @@ class ListPromotionRedemptionsSurface:
 
     method = "redemption.v1.PromotionRedemptionService/ListPromotionRedemptions"
     error_form = "B"
+    needs_credential = True
+    only_reads = True
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone

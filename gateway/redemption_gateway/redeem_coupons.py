@@ -34,6 +34,8 @@ class RedeemCouponsSurface:
 
     method = "redemption.v1.CouponRedemptionService/RedeemCoupons"
     error_form = "C"
+    needs_credential = True
+    only_reads = False
 
     def decode(self, request: HttpRequest) -> Decoded:
         """See `Surface`. The context is whether `user_id` was asked for."""

@@ -55,6 +55,8 @@ class RedeemPromotionsSurface:
 
     method = "redemption.v1.PromotionRedemptionService/RedeemPromotions"
     error_form = "A"
+    needs_credential = True
+    only_reads = False
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+from redemption_gateway.generate_token import GenerateTokenSurface
 from redemption_gateway.http import Surface
 from redemption_gateway.list_promotion_redemptions import ListPromotionRedemptionsSurface
 from redemption_gateway.redeem_coupons import RedeemCouponsSurface
@@ -20,4 +21,5 @@ def make_routes(zone: ZoneInfo) -> Routes:
             "POST": RedeemPromotionsSurface(zone),
         },
         "/v1.1/coupon/redeem": {"POST": RedeemCouponsSurface()},
+        "/v3/oauth/token/generate": {"POST": GenerateTokenSurface()},
     }

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import grpc
 import structlog
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from redemption_server.access.authenticate import Authenticator
+from redemption_server.access.gate import Gate
+from redemption_server.access.origin import TrustedProxies
+from redemption_server.access.rate_limit import RateLimiter
+from redemption_server.access.token_keys import TokenKeys, TokenKeysError
+from redemption_server.access.tokens import Tokens
+from redemption_server.access.windows import LocalWindows, SharedWindows
 from redemption_server.catalog.apply import apply_catalogs
 from redemption_server.catalog.files import CatalogFileError, read_catalog_file
 from redemption_server.commit.queue import CommitQueue
@@ -23,6 +30,8 @@ from redemption_server.rpc.outcome_service import OutcomeService
 from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
 from redemption_server.rpc.server import GrpcServer
+from redemption_server.rpc.tls import TlsFiles, TlsFilesError, server_credentials
+from redemption_server.rpc.token_service import TokenService
 from redemption_server.rules.commands import Clock
 from redemption_server.rules.refusals import Refused
 from redemption_server.settings import Settings
@@ -33,6 +42,7 @@ from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, 
 
 DEMO_CATALOG = Path(__file__).parent / "catalog" / "demo.yaml"
 _POSTGRES_WRITERS = 3
+_RATE_LIMITED_CREDENTIALS_MAX = 100_000
 _log = structlog.get_logger(__name__)
 
 
@@ -44,11 +54,15 @@ class StartError(Exception):
 class RunningServer:
     """A server that answers calls; `queue` is there to be looked at.
 
-    `leave` has health checks say that it takes no more calls, while it still answers.
+    `pipeline` and `methods` are for another door in the same process. `leave` has health checks say
+    that it takes no more calls, while it still answers.
     """
 
     port: int
     queue: CommitQueue
+    pipeline: Pipeline
+    methods: Sequence[Method | StreamMethod]
+    is_serving: Callable[[], bool]
     leave: Callable[[], Awaitable[None]]
 
 
@@ -138,7 +152,13 @@ async def running_server(
     Stops in this order: health says NOT_SERVING, new calls are refused, waiting calls are
     answered, the database is closed. Raises StartError, PortTakenError.
     """
-    async with open_prepared_database(settings) as opened, watched(opened) as database:
+    credentials = _server_credentials(settings)
+    tokens = Tokens(_token_keys(settings), clock, settings.token_ttl_seconds)
+    async with (
+        open_prepared_database(settings) as opened,
+        watched(opened) as database,
+        _rate_limiter(settings) as rate_limiter,
+    ):
         await apply_catalog_files(database, catalog_files)
         ids = TimeOrderedIds()
         writers = 1 if database.mixes_organizations else _POSTGRES_WRITERS
@@ -149,18 +169,21 @@ async def running_server(
             writers=writers,
             waiting_max=settings.waiting_calls_max,
         )
-        authenticator = Authenticator(database)
+        authenticator = Authenticator(database, tokens)
         services = (
             PromotionRedemptionService(queue, database, clock),
             CouponRedemptionService(queue, ids),
             OutcomeService(database),
             CatalogService(database, authenticator),
             LedgerService(database),
+            TokenService(authenticator, tokens),
         )
         methods: list[Method | StreamMethod] = [m for s in services for m in s.methods()]
-        server = GrpcServer(Pipeline(authenticator), methods)
+        gate = Gate(authenticator, rate_limiter, settings.unknown_codes_per_minute)
+        pipeline = Pipeline(gate)
+        server = GrpcServer(pipeline, methods, TrustedProxies(settings.trusted_proxies))
         try:
-            port = await server.start(settings.grpc_address)
+            port = await server.start(settings.grpc_address, credentials)
 
             async def changed(up: bool) -> None:  # noqa: FBT001 — what the watch tells
                 if not up:
@@ -168,9 +191,16 @@ async def running_server(
                 await server.set_serving(serving=up)
 
             database.on_change(changed)
-            _log.info("gRPC server listens", address=settings.grpc_address, port=port)
+            _log.info(
+                "gRPC server listens",
+                address=settings.grpc_address,
+                port=port,
+                tls=credentials is not None,
+            )
             try:
-                yield RunningServer(port, queue, server.leave)
+                yield RunningServer(
+                    port, queue, pipeline, methods, lambda: server.serving, server.leave
+                )
             finally:
                 await server.stop()
         finally:
@@ -183,3 +213,35 @@ async def running_server(
                 split=statistics.split,
                 repeats=dict(database.repeats),
             )
+
+
+def _server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    if not (settings.tls_cert and settings.tls_key):
+        return None
+    try:
+        return server_credentials(
+            TlsFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+        )
+    except TlsFilesError as error:
+        raise StartError(str(error)) from error
+
+
+def _token_keys(settings: Settings) -> TokenKeys:
+    try:
+        return TokenKeys(settings.token_keys)
+    except TokenKeysError as error:
+        raise StartError(f"cannot read the token keys: {error}") from error
+
+
+@asynccontextmanager
+async def _rate_limiter(settings: Settings) -> AsyncIterator[RateLimiter]:
+    storage = settings.rate_limit_storage
+    windows = (
+        SharedWindows(storage.get_secret_value())
+        if storage
+        else LocalWindows(_RATE_LIMITED_CREDENTIALS_MAX)
+    )
+    try:
+        yield RateLimiter(windows, fail_open=settings.rate_limit_when_away == "allow")
+    finally:
+        await windows.close()

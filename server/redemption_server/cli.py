@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -16,6 +17,9 @@ from redemption_server.settings import (
     load_settings,
     unknown_variables,
 )
+
+if TYPE_CHECKING:
+    from redemption_gateway.settings import GatewaySettings
 
 Result = TypeVar("Result")
 
@@ -30,6 +34,8 @@ main = typer.Typer(
 )
 catalog_commands = typer.Typer(help="Maintains the catalog.", no_args_is_help=True)
 main.add_typer(catalog_commands, name="catalog")
+token_commands = typer.Typer(help="Maintains the keys that sign tokens.", no_args_is_help=True)
+main.add_typer(token_commands, name="tokens")
 
 
 @main.command()
@@ -43,11 +49,12 @@ def up(
         from redemption_gateway.server import running_gateway
 
         from redemption_server.app import DEMO_CATALOG, running_server
+        from redemption_server.in_process import InProcessCaller
 
         files = [*settings.catalog, *([DEMO_CATALOG] if demo else [])]
         async with running_server(settings, files) as server:
-            target = _own_target(settings.grpc_address, server.port)
-            async with running_gateway(_gateway_settings(settings, target)) as http_port:
+            caller = InProcessCaller(server)
+            async with running_gateway(_gateway_settings(settings), caller) as http_port:
                 _announce(settings, server.port, http_port, demo=demo)
                 await stopped.wait()
                 # Health checks first: behind both doors they ask the same server.
@@ -78,7 +85,7 @@ def gateway() -> None:
     async def run(stopped: asyncio.Event) -> None:
         from redemption_gateway.server import running_gateway
 
-        async with running_gateway(_gateway_settings(settings, settings.server_target)):
+        async with running_gateway(_gateway_settings(settings)):
             await stopped.wait()
 
     _serve(run)
@@ -117,6 +124,21 @@ def apply(files: Annotated[list[Path], typer.Argument(help="Catalog files, YAML.
         typer.echo(f"{applied} objects applied")
 
     _run(run())
+
+
+@token_commands.command()
+def rotate(file: Annotated[Path, typer.Argument(help="JWK Set file, made if missing.")]) -> None:
+    """Add a signing key to the file of REDEMPTION_TOKEN_KEYS; servers follow it while they run.
+
+    The new key signs a minute from now; keys that no good token is signed with are dropped.
+    """
+    from redemption_server.access.token_keys import TokenKeysError, rotate_keys
+
+    try:
+        added = rotate_keys(file, int(time.time()))
+    except TokenKeysError as error:
+        _fail(str(error), EXIT_FAILED)
+    typer.echo(f"key {added.id} added")
 
 
 @main.command()
@@ -197,29 +219,34 @@ def _serve(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 def _run(main_coroutine: Coroutine[Any, Any, Result]) -> Result:
     import uvloop
-    from redemption_gateway.server import AddressTakenError
+    from redemption_gateway.server import AddressTakenError, TlsFilesError
 
     from redemption_server.app import StartError
     from redemption_server.rpc.server import PortTakenError
 
     try:
         return uvloop.run(main_coroutine)
-    except (StartError, PortTakenError, AddressTakenError) as error:
+    except (StartError, PortTakenError, AddressTakenError, TlsFilesError) as error:
         _fail(str(error), EXIT_FAILED)
 
 
-def _own_target(address: str, port: int) -> str:
-    """The gRPC target of a listener of this process: all addresses include the loopback one."""
-    host = address.rpartition(":")[0]
-    loopback = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 — compared, not bound
-    return f"dns:///{loopback.get(host, host)}:{port}"
-
-
-def _gateway_settings(settings: Settings, target: str) -> Any:
+def _gateway_settings(settings: Settings) -> "GatewaySettings":
+    from redemption_gateway.caller import ServerTls
     from redemption_gateway.settings import GatewaySettings
+    from redemption_gateway.tls import TlsFiles
 
+    cert, key, ca = settings.tls_cert, settings.tls_key, settings.server_ca
     return GatewaySettings(
-        address=settings.http_address, server_target=target, time_zone=settings.time_zone
+        address=settings.http_address,
+        server_target=settings.server_target,
+        time_zone=settings.time_zone,
+        tls=TlsFiles(cert, key) if cert and key else None,
+        server_tls=ServerTls(ca, settings.server_client_cert, settings.server_client_key)
+        if ca
+        else None,
+        trusted_proxies=settings.trusted_proxies,
+        connections_max=settings.http_connections_max,
+        idle_seconds=settings.http_idle_seconds,
     )
 
 
@@ -231,9 +258,11 @@ def _fail(message: str, code: int) -> NoReturn:
 def _announce(settings: Settings, grpc_port: int, http_port: int, *, demo: bool) -> None:
     grpc = f"{settings.grpc_address.rpartition(':')[0]}:{grpc_port}"
     http = f"{settings.http_address.rpartition(':')[0]}:{http_port}"
-    typer.echo(f"\nHTTP  http://{http}\ngRPC  {grpc}")
+    tls = settings.tls_cert is not None
+    url = f"{'https' if tls else 'http'}://{http}"
+    typer.echo(f"\nHTTP  {url}\ngRPC  {grpc}{' (TLS)' if tls else ''}")
     if demo:
         from redemption_server.demo import demo_lines
 
-        typer.echo(demo_lines(grpc=grpc, http=http))
+        typer.echo(demo_lines(grpc=grpc, url=url, tls=tls))
     sys.stdout.flush()

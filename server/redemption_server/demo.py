@@ -14,21 +14,23 @@ _HTTP_BODY = (
 _GRPC_BODY = '{"codes":["UQ38T"],"mode":"PROMOTION_MODE_DISCOUNT","include_redemptions":true}'
 
 
-def demo_lines(*, grpc: str, http: str) -> str:
+def demo_lines(*, grpc: str, url: str, tls: bool = False) -> str:
     """The demo credential, a curl line and a grpcurl line for servers at these addresses."""
     basic = base64.b64encode(f"{DEMO_KEY}:{DEMO_SECRET}".encode()).decode()
+    # A certificate that is only for this is hardly known to the machine.
+    insecure, security = (" -k", "-insecure") if tls else ("", "-plaintext")
     return f"""
 Demo credential: key {DEMO_KEY}, secret {DEMO_SECRET}
 
 Redeem a promotion; send it again and the recorded answer comes back:
 
-  curl -i -u {DEMO_KEY}:{DEMO_SECRET} -H 'Content-Type: application/json' \\
+  curl -i{insecure} -u {DEMO_KEY}:{DEMO_SECRET} -H 'Content-Type: application/json' \\
     -d '{_HTTP_BODY}' \\
-    http://{http}/api_gateway/v1/promotions/redemptions
+    {url}/api_gateway/v1/promotions/redemptions
 
 Look it up:
 
-  grpcurl -plaintext -H 'authorization: Basic {basic}' \\
+  grpcurl {security} -H 'authorization: Basic {basic}' \\
     -d '{_GRPC_BODY}' \\
     {grpc} redemption.v1.PromotionRedemptionService/ListPromotionRedemptions
 """

@@ -3,9 +3,11 @@
 Every bad setting is reported together, by name, with the accepted form.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -41,6 +43,19 @@ def _time_zone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError("unknown") from error
+    return value
+
+
+def _storage_url(value: SecretStr) -> SecretStr:
+    url = urlsplit(value.get_secret_value())
+    if url.scheme not in ("redis", "rediss", "valkey", "valkeys") or not url.hostname:
+        raise ValueError("not accepted")
+    return value
+
+
+def _networks(value: str) -> str:
+    for network in filter(None, value.split(",")):
+        ipaddress.ip_network(network.strip())
     return value
 
 
@@ -80,6 +95,44 @@ class Settings(BaseSettings):
     waiting_calls_max: int = Field(
         default=10_000, ge=1, le=1_000_000, description="an integer from 1 to 1000000"
     )
+    tls_cert: Path | None = Field(default=None, description="a PEM file, with REDEMPTION_TLS_KEY")
+    tls_key: Path | None = Field(default=None, description="a PEM file, with REDEMPTION_TLS_CERT")
+    tls_client_ca: Path | None = Field(
+        default=None, description="a PEM file, with REDEMPTION_TLS_CERT"
+    )
+    server_ca: Path | None = Field(default=None, description="a PEM file")
+    server_client_cert: Path | None = Field(
+        default=None,
+        description="a PEM file, with REDEMPTION_SERVER_CLIENT_KEY and REDEMPTION_SERVER_CA",
+    )
+    server_client_key: Path | None = Field(
+        default=None, description="a PEM file, with REDEMPTION_SERVER_CLIENT_CERT"
+    )
+    allow_cleartext: bool = Field(default=False, description="true or false")
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="127.0.0.1,::1", description="addresses and networks, separated by ','"
+    )
+    token_keys: Path | None = Field(
+        default=None, description="a JWK Set file, made by `redemption tokens rotate FILE`"
+    )
+    token_ttl_seconds: int = Field(
+        default=300, ge=60, le=3_600, description="an integer from 60 to 3600"
+    )
+    rate_limit_storage: Annotated[SecretStr, AfterValidator(_storage_url)] | None = Field(
+        default=None, description="redis://HOST:PORT/NUMBER, rediss:// or valkey://"
+    )
+    rate_limit_when_away: Literal["allow", "refuse"] = Field(
+        default="allow", description="allow or refuse"
+    )
+    unknown_codes_per_minute: int = Field(
+        default=100, ge=1, le=1_000_000, description="an integer from 1 to 1000000"
+    )
+    http_connections_max: int = Field(
+        default=12_000, ge=1, le=1_000_000, description="an integer from 1 to 1000000"
+    )
+    http_idle_seconds: int = Field(
+        default=75, ge=1, le=3_600, description="an integer from 1 to 3600"
+    )
 
 
 class SettingsError(Exception):
@@ -89,12 +142,48 @@ class SettingsError(Exception):
 def load_settings() -> Settings:
     """The settings in the environment. Raises SettingsError."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         names = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
-        fields = Settings.model_fields
-        lines = [f"{PREFIX}{n.upper()}: must be {fields[n].description}" for n in names]
-        raise SettingsError("\n".join(lines)) from error
+        raise SettingsError("\n".join(map(_must_be, names))) from error
+    contradictions = _contradictions(settings)
+    if contradictions:
+        raise SettingsError("\n".join(contradictions))
+    return settings
+
+
+def _must_be(name: str) -> str:
+    return f"{PREFIX}{name.upper()}: must be {Settings.model_fields[name].description}"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """What each setting allows and all of them together do not."""
+    incomplete = {
+        "tls_cert": bool(settings.tls_cert) < bool(settings.tls_key or settings.tls_client_ca),
+        "tls_key": bool(settings.tls_key) < bool(settings.tls_cert),
+        "server_client_cert": bool(settings.server_client_cert) < bool(settings.server_client_key),
+        "server_client_key": bool(settings.server_client_key) < bool(settings.server_client_cert),
+        "server_ca": bool(settings.server_ca) < bool(settings.server_client_cert),
+    }
+    lines = [_must_be(name) for name, missing in incomplete.items() if missing]
+    if settings.tls_cert or settings.allow_cleartext:
+        return lines
+    addresses = {"grpc_address": settings.grpc_address, "http_address": settings.http_address}
+    return lines + [
+        f"{PREFIX}{name.upper()}: must be a loopback address such as 127.0.0.1:PORT, unless "
+        f"{PREFIX}TLS_CERT is set, or {PREFIX}ALLOW_CLEARTEXT=true says that the network is safe"
+        for name, address in addresses.items()
+        if not is_loopback(address)
+    ]
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST:PORT can be reached from this machine alone."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def unknown_variables() -> list[str]:

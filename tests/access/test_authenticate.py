@@ -180,7 +180,7 @@ async def test_a_header_too_long_for_the_server_is_refused_at_the_gateway(
     service: Service, name: str, status: int, length: int
 ) -> None:
     answer = await service.http.get(REDEMPTIONS, headers={name: "1" * length})
-    assert answer.status_code == status
+    assert answer.status_code == (431 if length > 32 * 1024 else status)
 
 
 async def test_the_longest_headers_that_are_let_through_fit_together(service: Service) -> None:

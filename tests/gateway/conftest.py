@@ -16,13 +16,14 @@ def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_catalog(tmp_path_factory.mktemp("catalog"))
 
 
-@pytest.fixture(scope="module")
-def shared_url(databases: Databases) -> str:
-    return databases.sqlite()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(shared_url: str, catalog_file: Path) -> AsyncIterator[Service]:
-    """Both doors over the catalog of `door.organizations`."""
-    async with run_service(shared_url, catalog_file) as service:
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[pytest.param(False, id="channel"), pytest.param(True, id="in-process")],
+)
+async def door(
+    request: pytest.FixtureRequest, databases: Databases, catalog_file: Path
+) -> AsyncIterator[Service]:
+    """Both doors over the catalog of `door.organizations`, on either way between them."""
+    async with run_service(databases.sqlite(), catalog_file, in_process=request.param) as service:
         yield service

@@ -93,7 +93,7 @@ async def test_an_unknown_failure_is_500_with_a_fixed_text(door: Service) -> Non
 @pytest_asyncio.fixture(loop_scope="module")
 async def gateway(door: Service) -> AsyncIterator[Gateway]:
     """A gateway in front of the same server, to be looked into."""
-    caller = ChannelCaller(f"ipv4:127.0.0.1:{door.grpc_port}")
+    caller = ChannelCaller(f"ipv4:127.0.0.1:{door.grpc_port}", None)
     yield Gateway(make_routes(ZoneInfo("UTC")), caller, 10)
     await caller.close()
 

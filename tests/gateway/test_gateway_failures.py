@@ -8,6 +8,7 @@ import httpx
 import pytest
 from google.protobuf.message import Message
 from redemption_gateway.app import Gateway
+from redemption_gateway.caller import CallAnswer
 from redemption_gateway.routes import make_routes
 
 from tests.support.load import redeem_body
@@ -19,7 +20,7 @@ class FailingCaller:
 
     async def call(
         self, method: str, request: Message, metadata: Mapping[str, str], timeout_seconds: float
-    ) -> Message:
+    ) -> CallAnswer:
         raise ZeroDivisionError("internals")
 
     async def is_serving(self) -> bool:
@@ -35,6 +36,9 @@ class FailingCaller:
         pytest.param("POST", REDEMPTIONS, redeem_body("t1"), "errorCode", id="A"),
         pytest.param("GET", f"{REDEMPTIONS}?codes=A&mode=DISCOUNT", None, "errors", id="B"),
         pytest.param("POST", COUPONS, {"root": {"coupon": {"code": "A"}}}, "response", id="C"),
+        pytest.param(
+            "POST", "/v3/oauth/token/generate", {"key": "k", "secret": "s"}, "errors", id="D"
+        ),
     ],
 )
 async def test_a_failure_of_the_gateway_has_the_form_of_its_surface(

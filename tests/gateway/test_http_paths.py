@@ -60,12 +60,24 @@ async def test_another_verb_is_405_in_form_b_and_names_those_allowed(
     assert recorded(door) == before
 
 
-async def test_head_is_405_without_a_body(door: Service) -> None:
-    response = await door.http.head(REDEMPTIONS)
-    assert response.status_code == 405
-    assert response.headers["Allow"] == "GET, POST"
-    assert response.content == b""
-    assert_common_headers(response)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(REDEMPTIONS, id="B, refused"),
+        pytest.param(f"{REDEMPTIONS}?codes=Code-1&mode=DISCOUNT", id="B"),
+        pytest.param("/healthz", id="health"),
+        pytest.param("/openapi.json", id="description"),
+        pytest.param(COUPONS, id="no such verb"),
+        pytest.param("/nothing", id="no such path"),
+    ],
+)
+async def test_head_is_get_without_the_body(door: Service, path: str) -> None:
+    head, get = await door.http.head(path), await door.http.get(path)
+    assert head.status_code == get.status_code
+    assert head.headers.get("Allow") == get.headers.get("Allow")
+    assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    assert head.content == b""
+    assert_common_headers(head)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ async def paste(service: Service, command: str) -> str:
     if shutil.which(command, path=PATH) is None and not IN_CI:
         pytest.skip(f"{command} is not installed")
     printed = demo_lines(
-        grpc=f"127.0.0.1:{service.grpc_port}", http=f"127.0.0.1:{service.http_port}"
+        grpc=f"127.0.0.1:{service.grpc_port}", url=f"http://127.0.0.1:{service.http_port}"
     )
     line = re.search(rf"^  {command} (?:.*\\\n)*.*$", printed, re.MULTILINE)
     assert line is not None

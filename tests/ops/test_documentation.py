@@ -27,9 +27,17 @@ def test_the_table_of_settings_is_the_class() -> None:
         value = getattr(settings, name)
         if name == "database_url":
             value = value.get_secret_value()
-        default = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
-        expected[f"{PREFIX}{name.upper()}"] = (default, field.description)
+        expected[f"{PREFIX}{name.upper()}"] = (shown(value), field.description)
     assert rows == expected
+
+
+def shown(default: object) -> str:
+    """A default as the variable would say it."""
+    if isinstance(default, tuple):
+        return os.pathsep.join(map(str, default))
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default is None else str(default)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -41,7 +49,7 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 
 def test_the_readme_pastes_what_make_run_prints() -> None:
     readme = (ROOT / "README.md").read_text()
-    printed = demo_lines(grpc="127.0.0.1:50051", http="127.0.0.1:8080")
+    printed = demo_lines(grpc="127.0.0.1:50051", url="http://127.0.0.1:8080")
     curl = re.search(r"curl .*?\n\n", printed, re.DOTALL)
     assert curl is not None
     lines = [line.strip() for line in curl[0].splitlines() if line.strip()]

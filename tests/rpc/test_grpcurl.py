@@ -57,6 +57,7 @@ CALLS = {
     ),
     "OutcomeService/GetOutcome": ({"transaction_identifier": "txn-1"}, "state"),
     "LedgerService/VerifyLedger": ({}, "checks_completed"),
+    "TokenService/GenerateToken": ({"key": "demo", "secret": "demo"}, "access_token"),
 }
 
 

@@ -1,4 +1,4 @@
-"""A running service with both doors, as `redemption up` runs it, and clients for them."""
+"""A running service with both doors, and clients for them."""
 
 import base64
 import json
@@ -24,6 +24,7 @@ from redemption_gateway.server import running_gateway
 from redemption_gateway.settings import GatewaySettings
 from redemption_server.app import running_server, system_clock
 from redemption_server.commit.queue import CommitQueue
+from redemption_server.in_process import InProcessCaller
 from redemption_server.rules.commands import Clock
 from redemption_server.settings import Settings
 
@@ -80,18 +81,23 @@ async def run_service(
     key: str = catalogs.KEY,
     secret: str = catalogs.SECRET,
     deadline_seconds: float = 10.0,
+    in_process: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
-    settings = Settings(
+    """Both doors; the gateway calls over a channel, or `in_process` as `redemption up` does."""
+    server_settings = Settings(
         database_url=SecretStr(database_url),
         grpc_address="127.0.0.1:0",
         http_address="127.0.0.1:0",
         time_zone=time_zone,
+        **settings,
     )
-    async with running_server(settings, catalog_files, clock) as server:
+    async with running_server(server_settings, catalog_files, clock) as server:
         gateway = GatewaySettings(
             "127.0.0.1:0", f"ipv4:127.0.0.1:{server.port}", time_zone, deadline_seconds
         )
-        async with running_gateway(gateway) as http_port:
+        caller = InProcessCaller(server) if in_process else None
+        async with running_gateway(gateway, caller) as http_port:
             authorization = basic(key, secret)
             client = httpx.AsyncClient(
                 base_url=f"http://127.0.0.1:{http_port}",

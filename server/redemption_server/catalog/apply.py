@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from redemption.v1 import catalog_pb2
 
 from redemption_server.access import secrets
+from redemption_server.access.audit import audit
 from redemption_server.catalog.check import OBJECTS_MAX, check_catalog, count_objects
 from redemption_server.rules.refusals import Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
@@ -13,13 +14,20 @@ from redemption_server.storage.catalog_apply import ApplyCatalog, ApplyCatalogs,
 from redemption_server.storage.credentials import load_secret_hashes
 from redemption_server.storage.database import Database
 
+COMMAND_LINE = "command line"
+
 
 async def apply_catalog(
-    database: Database, catalog: catalog_pb2.Catalog, *, foreign_secrets_fixed: bool
+    database: Database,
+    catalog: catalog_pb2.Catalog,
+    *,
+    foreign_secrets_fixed: bool,
+    by: str = COMMAND_LINE,
 ) -> int:
     """Applies one catalog; see `apply_catalogs`."""
-    sources = [("", catalog)]
-    return await apply_catalogs(database, sources, foreign_secrets_fixed=foreign_secrets_fixed)
+    return await apply_catalogs(
+        database, [("", catalog)], foreign_secrets_fixed=foreign_secrets_fixed, by=by
+    )
 
 
 async def apply_catalogs(
@@ -27,12 +35,14 @@ async def apply_catalogs(
     sources: Sequence[tuple[str, catalog_pb2.Catalog]],
     *,
     foreign_secrets_fixed: bool,
+    by: str = COMMAND_LINE,
 ) -> int:
     """Applies catalogs, all or none, and returns how many objects they hold.
 
     Each comes with the name of its source. With `foreign_secrets_fixed`, as for callers of one
-    organisation, a credential that other organisations share keeps its secret. Raises
-    CatalogRefused (FIELD_INVALID) with everything that is wrong with the first bad one.
+    organisation, a credential that other organisations share keeps its secret. `by` is who does it,
+    for the audit log. Raises CatalogRefused (FIELD_INVALID) with everything that is wrong with the
+    first bad one.
     """
     for source, catalog in sources:
         violations = await asyncio.to_thread(check_catalog, catalog)
@@ -48,7 +58,11 @@ async def apply_catalogs(
     for source, catalog in sources:
         hashes = await _secret_hashes(database, catalog)
         works.append((source, ApplyCatalog(catalog, hashes, foreign_secrets_fixed)))
-    await database.transact(ApplyCatalogs(works))
+    changes = await database.transact(ApplyCatalogs(works))
+    org_ids = [organization.id for _, catalog in sources for organization in catalog.organizations]
+    audit("catalog applied", by=by, org_ids=org_ids, objects=objects)
+    for key, org_id, change in changes:
+        audit("credential changed", by=by, credential=key, org_id=org_id, change=change)
     return objects
 
 

@@ -2,7 +2,8 @@
 
 from redemption.v1 import catalog_service_pb2
 
-from redemption_server.access.authenticate import Access, Authenticator
+from redemption_server.access.authenticate import Authenticator
+from redemption_server.access.identity import Access
 from redemption_server.catalog.apply import apply_catalog
 from redemption_server.rpc.pipeline import Call, Method
 from redemption_server.rules.reasons import Reason
@@ -36,6 +37,11 @@ class CatalogService:
                     f"The credential acts for organisation {own}, not for {organization.id}",
                     org_id=str(organization.id),
                 )
-        applied = await apply_catalog(self._database, request.catalog, foreign_secrets_fixed=True)
+        applied = await apply_catalog(
+            self._database,
+            request.catalog,
+            foreign_secrets_fixed=True,
+            by=call.identity.caller.credential_key,
+        )
         self._authenticator.forget()
         return _Response(objects_applied=applied)

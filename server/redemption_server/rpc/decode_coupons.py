@@ -5,7 +5,7 @@ import hashlib
 import orjson
 from redemption.v1 import coupon_redemption_pb2, coupon_redemption_service_pb2
 
-from redemption_server.access.authenticate import Identity
+from redemption_server.access.identity import Identity
 from redemption_server.rpc.shape import Shape
 from redemption_server.rules.commands import CouponCustomer, CouponUse, IdSource, RedeemCoupons
 from redemption_server.rules.decimals import DecimalError, parse_micros

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from redemption.v1 import promotion_redemption_pb2, promotion_redemption_service_pb2
 
-from redemption_server.access.authenticate import Identity
+from redemption_server.access.identity import Identity
 from redemption_server.rpc.shape import Shape
 from redemption_server.rules.commands import PromotionUse, RedeemPromotions
 from redemption_server.rules.facts import (

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from redemption.v1 import ledger_service_pb2
 
-from redemption_server.access.authenticate import Access
+from redemption_server.access.identity import Access
 from redemption_server.rpc.pipeline import Call, StreamMethod
 from redemption_server.storage.database import Database
 from redemption_server.storage.verify.checks import CHECKS

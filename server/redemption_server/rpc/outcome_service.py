@@ -3,7 +3,7 @@
 from redemption.v1 import outcome_service_pb2
 from sqlalchemy import Connection
 
-from redemption_server.access.authenticate import Access
+from redemption_server.access.identity import Access
 from redemption_server.rpc.decode_coupons import decode_request_id
 from redemption_server.rpc.encode_coupons import encode_redeem_coupons
 from redemption_server.rpc.encode_promotions import encode_redeem_promotions, timestamp

@@ -3,7 +3,7 @@
 from redemption.v1 import promotion_redemption_pb2, promotion_redemption_service_pb2
 from sqlalchemy import Connection
 
-from redemption_server.access.authenticate import Access
+from redemption_server.access.identity import Access
 from redemption_server.commit.queue import CommitQueue
 from redemption_server.rpc.decode_promotions import decode_redeem_promotions
 from redemption_server.rpc.encode_promotions import (
@@ -70,9 +70,8 @@ class PromotionRedemptionService:
     async def list_promotion_redemptions(self, request: _ListRequest, call: Call) -> _ListResponse:
         """See the proto."""
         _check_list(request)
-        org_id = call.identity.caller.org_id
         async with self._database.read() as connection:
-            return await connection.run_sync(_list, request, org_id)
+            return await connection.run_sync(_list, request, call)
 
 
 def _check_list(request: _ListRequest) -> None:
@@ -88,7 +87,8 @@ def _check_list(request: _ListRequest) -> None:
     shape.check()
 
 
-def _list(connection: Connection, request: _ListRequest, org_id: int) -> _ListResponse:
+def _list(connection: Connection, request: _ListRequest, call: Call) -> _ListResponse:
+    org_id = call.identity.caller.org_id
     organization, token_key = lookups.load_organization(connection, org_id)
     if not organization.redemption_without_evaluation:
         raise not_enabled()
@@ -104,6 +104,8 @@ def _list(connection: Connection, request: _ListRequest, org_id: int) -> _ListRe
             raise Refused([field_invalid("page_token", "was not given out for this query")])
         before = position
     codes = lookups.find_codes(connection, org_id, list(spellings), _MODES[request.mode])
+    if not before:
+        call.misses.count += len(spellings) - len(codes)
     if not request.include_redemptions:
         return _summaries(connection, org_id, spellings, codes)
     size = request.page_size or PAGE_SIZE_DEFAULT

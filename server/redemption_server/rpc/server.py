@@ -16,9 +16,12 @@ from redemption.v1 import (
     ledger_service_pb2,
     outcome_service_pb2,
     promotion_redemption_service_pb2,
+    token_service_pb2,
 )
 
-from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
+from redemption_server.access.origin import TrustedProxies
+from redemption_server.rpc.origin import GrpcOrigin
+from redemption_server.rpc.pipeline import Arrival, Method, Pipeline, StreamMethod
 from redemption_server.rpc.reflection import add_reflection
 from redemption_server.rpc.status import StatusError
 
@@ -39,6 +42,7 @@ SERVICES: tuple[str, ...] = tuple(
         outcome_service_pb2,
         catalog_service_pb2,
         ledger_service_pb2,
+        token_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 )
@@ -51,7 +55,12 @@ class PortTakenError(Exception):
 class GrpcServer:
     """Serves methods over gRPC; make it inside the event loop that runs it."""
 
-    def __init__(self, pipeline: Pipeline, methods: Iterable[Method | StreamMethod]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        methods: Iterable[Method | StreamMethod],
+        proxies: TrustedProxies,
+    ) -> None:
         self._server = grpc.aio.server(
             options=[
                 # Two servers must never share a port without being told to.
@@ -63,15 +72,24 @@ class GrpcServer:
             ]
         )
         self._calls = _Calls()
-        self._server.add_generic_rpc_handlers(_handlers(pipeline, methods, self._calls))
+        door = _Door(pipeline, proxies, self._calls)
+        self._server.add_generic_rpc_handlers(_handlers(door, methods))
         self._health = health.aio.HealthServicer()
+        self.serving = False
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         add_reflection(self._server, (*SERVICES, health.SERVICE_NAME))
 
-    async def start(self, address: str) -> int:
-        """Listens and serves; returns the port. Raises PortTakenError."""
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
+        """Listens and serves, in clear without credentials; returns the port.
+
+        Raises PortTakenError.
+        """
         try:
-            port = self._server.add_insecure_port(address)
+            port = (
+                self._server.add_secure_port(address, credentials)
+                if credentials
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise PortTakenError(f"cannot listen on {address}: the port is taken") from error
         await self._server.start()
@@ -80,12 +98,14 @@ class GrpcServer:
 
     async def set_serving(self, *, serving: bool) -> None:
         """What health checks are told, until `leave`."""
+        self.serving = serving
         response = health_pb2.HealthCheckResponse
         for name in ("", *SERVICES):
             await self._health.set(name, response.SERVING if serving else response.NOT_SERVING)
 
     async def leave(self) -> None:
         """Tells health checks for good that this server takes no more calls; it still answers."""
+        self.serving = False
         await self._health.enter_graceful_shutdown()
 
     async def stop(self) -> None:
@@ -125,29 +145,15 @@ class _Calls:
 
 
 def _handlers(
-    pipeline: Pipeline, methods: Iterable[Method | StreamMethod], calls: _Calls
+    door: "_Door", methods: Iterable[Method | StreamMethod]
 ) -> tuple[grpc.GenericRpcHandler, ...]:
     by_service: dict[str, dict[str, Handler]] = {}
     for method in methods:
         _, service, name = method.name.split("/")
-        descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
-        request_class = message_factory.GetMessageClass(descriptor.input_type)
-        by_service.setdefault(service, {})[name] = _handler(pipeline, method, request_class, calls)
+        by_service.setdefault(service, {})[name] = door.handler(method)
     return tuple(
         grpc.method_handlers_generic_handler(service, handlers)
         for service, handlers in by_service.items()
-    )
-
-
-def _handler(
-    pipeline: Pipeline, method: Method | StreamMethod, request_class: Any, calls: _Calls
-) -> Handler:
-    if isinstance(method, StreamMethod):
-        return grpc.unary_stream_rpc_method_handler(
-            _stream_behaviour(pipeline, method, calls), request_class.FromString, _serialize
-        )
-    return grpc.unary_unary_rpc_method_handler(
-        _behaviour(pipeline, method, calls), request_class.FromString, _serialize
     )
 
 
@@ -155,27 +161,54 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _behaviour(
-    pipeline: Pipeline, method: Method, calls: _Calls
-) -> Callable[[Message, Context], Awaitable[Message]]:
-    async def handle(request: Message, context: Context) -> Message:
-        async with _answering(context, calls):
-            metadata, remaining = _metadata(context), context.time_remaining()
-            return await pipeline.run(method, request, metadata, remaining)
+class _Door:
+    """Hands gRPC calls to the pipeline. Requests stay bytes until the caller is known."""
 
-    return handle
+    def __init__(self, pipeline: Pipeline, proxies: TrustedProxies, calls: _Calls) -> None:
+        self._pipeline = pipeline
+        self._proxies = proxies
+        self._calls = calls
 
+    def handler(self, method: Method | StreamMethod) -> Handler:
+        """The handler of a method, as gRPC wants it."""
+        _, service, name = method.name.split("/")
+        descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
+        read = message_factory.GetMessageClass(descriptor.input_type).FromString
+        if isinstance(method, StreamMethod):
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream_behaviour(method, read), None, _serialize
+            )
+        return grpc.unary_unary_rpc_method_handler(self._behaviour(method, read), None, _serialize)
 
-def _stream_behaviour(
-    pipeline: Pipeline, method: StreamMethod, calls: _Calls
-) -> Callable[[Message, Context], AsyncIterator[Message]]:
-    async def handle(request: Message, context: Context) -> AsyncIterator[Message]:
-        async with _answering(context, calls):
-            metadata, remaining = _metadata(context), context.time_remaining()
-            async for response in pipeline.stream(method, request, metadata, remaining):
-                yield response
+    def _behaviour(
+        self, method: Method, read: Callable[[bytes], Message]
+    ) -> Callable[[bytes, Context], Awaitable[Message]]:
+        async def handle(request: bytes, context: Context) -> Message:
+            trailers: dict[str, str] = {}
+            async with _answering(context, self._calls, trailers):
+                arrival = self._arrival(lambda: read(request), context, trailers)
+                return await self._pipeline.run(method, arrival)
 
-    return handle
+        return handle
+
+    def _stream_behaviour(
+        self, method: StreamMethod, read: Callable[[bytes], Message]
+    ) -> Callable[[bytes, Context], AsyncIterator[Message]]:
+        async def handle(request: bytes, context: Context) -> AsyncIterator[Message]:
+            trailers: dict[str, str] = {}
+            async with _answering(context, self._calls, trailers):
+                arrival = self._arrival(lambda: read(request), context, trailers)
+                async for response in self._pipeline.stream(method, arrival):
+                    yield response
+
+        return handle
+
+    def _arrival(
+        self, read: Callable[[], Message], context: Context, trailers: dict[str, str]
+    ) -> Arrival:
+        metadata = _metadata(context)
+        origin = GrpcOrigin(context, metadata, self._proxies)
+        return Arrival(read, metadata, context.time_remaining(), origin, trailers.update)
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -184,13 +217,17 @@ def _metadata(context: Context) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _answering(context: Context, calls: _Calls) -> AsyncIterator[None]:
-    """Has whatever a call fails with reach the client as a status."""
+async def _answering(
+    context: Context, calls: _Calls, trailers: dict[str, str]
+) -> AsyncIterator[None]:
+    """Has whatever a call fails with reach the client as a status, and `trailers` in any case."""
     try:
         with calls:
             yield
+            if trailers:
+                context.set_trailing_metadata(tuple(trailers.items()))
     except StatusError as error:
-        await _abort(context, error)
+        await _abort(context, error, trailers)
     except asyncio.CancelledError:
         # Only a call that was itself cancelled may end so; any other would never be answered.
         task = asyncio.current_task()
@@ -199,7 +236,7 @@ async def _answering(context: Context, calls: _Calls) -> AsyncIterator[None]:
         await context.abort(grpc.StatusCode.INTERNAL, "An internal error occurred")
 
 
-async def _abort(context: Context, error: StatusError) -> None:
+async def _abort(context: Context, error: StatusError, trailers: dict[str, str]) -> None:
     code = next(c for c in grpc.StatusCode if c.value[0] == error.status.code)
-    trailers = (("grpc-status-details-bin", error.status.SerializeToString()),)
-    await context.abort(code, error.status.message, trailers)
+    details = ("grpc-status-details-bin", error.status.SerializeToString())
+    await context.abort(code, error.status.message, (details, *trailers.items()))

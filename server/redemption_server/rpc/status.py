@@ -78,9 +78,11 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 
-_WORTH_RETRYING = frozenset({Reason.CONTENTION, Reason.OVERLOADED, Reason.UNAVAILABLE})
+_WORTH_RETRYING = frozenset(
+    {Reason.CONTENTION, Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.RATE_LIMITED}
+)
 # After these a repeat may succeed, or tell what became of the first attempt.
-_RETRIABLE = _WORTH_RETRYING | {Reason.DEADLINE_EXCEEDED, Reason.INTERNAL, Reason.RATE_LIMITED}
+_RETRIABLE = _WORTH_RETRYING | {Reason.DEADLINE_EXCEEDED, Reason.INTERNAL}
 
 _FINAL = {"state_changed": "no", "retry": "pointless"}
 
@@ -103,6 +105,8 @@ def status_of(refused: Refused, request_id: str, *, repeatable: bool = True) -> 
         packed.append(_bad_request(refused.violations))
     elif code is _PRECONDITION:
         packed.append(_precondition_failure(refused.violations))
+    elif refused.reason is Reason.RATE_LIMITED:
+        packed.append(_quota_failure(refused.violations[0]))
     if refused.reason in _WORTH_RETRYING:
         packed.append(details.RetryInfo(retry_delay=Duration(seconds=refused.retry_seconds)))
     packed.append(details.RequestInfo(request_id=request_id))
@@ -170,6 +174,18 @@ def _precondition_failure(violations: Sequence[Violation]) -> details.Preconditi
             ],
             lambda more: details.PreconditionFailure.Violation(description=more),
         )
+    )
+
+
+def _quota_failure(violation: Violation) -> details.QuotaFailure:
+    return details.QuotaFailure(
+        violations=[
+            details.QuotaFailure.Violation(
+                subject=violation.metadata["scope"],
+                description=violation.description,
+                quota_value=int(violation.metadata["limit"]),
+            )
+        ]
     )
 
 

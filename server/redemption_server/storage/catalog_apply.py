@@ -29,6 +29,7 @@ from redemption_server.storage.catalog_tables import (
     TillRow,
 )
 from redemption_server.storage.coupon_facts import series_of
+from redemption_server.storage.credential_changes import CredentialChange, membership_changes
 from redemption_server.storage.dialect import (
     allow_pauses,
     delete_rows,
@@ -68,8 +69,11 @@ class ApplyCatalog:
     secret_hashes: Mapping[str, str]
     foreign_secrets_fixed: bool
 
-    def __call__(self, connection: Connection) -> None:
-        """Applies it. Raises Refused (FIELD_INVALID) with everything that does not fit."""
+    def __call__(self, connection: Connection) -> list[CredentialChange]:
+        """Applies it; returns what changed about credentials.
+
+        Raises Refused (FIELD_INVALID) with everything that does not fit.
+        """
         # A large catalog is reckoned in Python for longer than a batch may stand still.
         allow_pauses(connection)
         organizations = sorted(
@@ -77,14 +81,18 @@ class ApplyCatalog:
             key=lambda item: item[1].id,
         )
         violations: list[Violation] = []
+        changes: list[CredentialChange] = []
         for path, organization in organizations:
-            violations += _apply_organization(connection, organization, path)
-        violations += self._apply_secrets(connection)
+            violations += _apply_organization(connection, organization, path, changes)
+        violations += self._apply_secrets(connection, changes)
         if violations:
             # Raising rolls back what was applied so far.
             raise Refused(violations)
+        return changes
 
-    def _apply_secrets(self, connection: Connection) -> list[Violation]:
+    def _apply_secrets(
+        self, connection: Connection, changes: list[CredentialChange]
+    ) -> list[Violation]:
         stored = _lock_hashes(connection, self.secret_hashes)
         violations = []
         for path, organization in paths.indexed(
@@ -97,6 +105,11 @@ class ApplyCatalog:
                 if changed and self._is_fixed(connection, credential):
                     problem = "differs from the one that the key has in other organisations"
                     violations.append(field_invalid(f"{item_path}.secret", problem))
+        changes += [
+            CredentialChange(key, None, "secret changed")
+            for key, secret_hash in sorted(self.secret_hashes.items())
+            if stored[key] != secret_hash
+        ]
         insert_rows(connection, _credential, sorted(self.secret_hashes.items()), _REPLACE_HASH)
         return violations
 
@@ -114,13 +127,15 @@ class ApplyCatalogs:
 
     works: Sequence[tuple[str, ApplyCatalog]]
 
-    def __call__(self, connection: Connection) -> None:
-        """Applies them in order. Raises CatalogRefused."""
+    def __call__(self, connection: Connection) -> list[CredentialChange]:
+        """Applies them in order; returns what changed about credentials. Raises CatalogRefused."""
+        changes = []
         for source, work in self.works:
             try:
-                work(connection)
+                changes += work(connection)
             except Refused as refused:
                 raise CatalogRefused(source, refused.violations) from refused
+        return changes
 
 
 class CatalogRefused(Refused):
@@ -157,10 +172,14 @@ def _organizations_of(connection: Connection, key: str) -> set[int]:
 
 
 def _apply_organization(
-    connection: Connection, organization: catalog_pb2.Organization, path: str
+    connection: Connection,
+    organization: catalog_pb2.Organization,
+    path: str,
+    changes: list[CredentialChange],
 ) -> list[Violation]:
     org_id = organization.id
     zone_before = _put_organization(connection, organization)
+    changes += membership_changes(connection, organization)
     settings = catalog_rows.organization_settings(organization)
     zone = ZoneInfo(settings["time_zone"])
     violations = list(check_keys(connection, organization, path, settings["region"]))

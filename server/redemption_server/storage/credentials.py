@@ -21,10 +21,14 @@ _membership = table_of(CredentialOrganizationRow)
 
 
 class Membership(NamedTuple):
-    """What a credential may do in one organisation. `till_id` is None when it has no till."""
+    """What a credential may do in one organisation.
+
+    `rate_limit_per_minute` is None when nothing limits it, `till_id` when it has no till.
+    """
 
     org_id: int
     region: str
+    rate_limit_per_minute: int | None
     till_id: int | None
     till_code: str
     access_customer: str
@@ -51,6 +55,7 @@ async def load_credential(connection: AsyncConnection, key: str) -> StoredCreden
         select(
             _membership.c.org_id,
             _organization.c.region,
+            _organization.c.rate_limit_per_minute,
             _till.c.id,
             _membership.c.till_code,
             _membership.c.access_customer,
