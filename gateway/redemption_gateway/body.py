@@ -11,8 +11,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_SECONDS_MAX = 15.0
-# A body that is not wanted and no longer than this is read before the answer, so that the connection
-# can go on; of a longer one so much is read after it that its sender gets to see the answer.
+# A body that is not wanted and no longer than this is read before the answer, so that the
+# connection can go on; of a longer one enough is read after it for its sender to see the answer.
 _SMALL_BYTES_MAX = 64 * 1024
 _UNWANTED_BYTES_MAX = 4 * 1024 * 1024
 _UNWANTED_SECONDS_MAX = 2.0

@@ -16,14 +16,23 @@ def catalog_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_catalog(tmp_path_factory.mktemp("catalog"))
 
 
-@pytest_asyncio.fixture(
+@pytest.fixture(
     scope="module",
-    loop_scope="module",
     params=[pytest.param(False, id="channel"), pytest.param(True, id="in-process")],
 )
-async def door(
-    request: pytest.FixtureRequest, databases: Databases, catalog_file: Path
-) -> AsyncIterator[Service]:
-    """Both doors over the catalog of `door.organizations`, on either way between them."""
-    async with run_service(databases.sqlite(), catalog_file, in_process=request.param) as service:
+def in_process(request: pytest.FixtureRequest) -> bool:
+    """Which of its two ways the gateway takes to the server: each test goes both."""
+    return bool(request.param)
+
+
+@pytest.fixture(scope="module")
+def shared_url(databases: Databases, in_process: bool) -> str:
+    """A database for each of them."""
+    return databases.sqlite()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(shared_url: str, catalog_file: Path, in_process: bool) -> AsyncIterator[Service]:
+    """Both doors over the catalog of `door.organizations`."""
+    async with run_service(shared_url, catalog_file, in_process=in_process) as service:
         yield service

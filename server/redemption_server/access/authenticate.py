@@ -14,7 +14,7 @@ from redemption_server.access import secrets
 from redemption_server.access.attempts import FailedAttempts
 from redemption_server.access.audit import audit
 from redemption_server.access.identity import Identity
-from redemption_server.access.origin import Origin
+from redemption_server.access.origin import KnownOrigin, Origin
 from redemption_server.access.presented import (
     Certificate,
     Presented,
@@ -100,7 +100,9 @@ class Authenticator:
         # Calls that arrive together wait for one verification.
         task = self._verifying.get(digest)
         if task is None:
-            task = asyncio.create_task(self._verify(digest, raw, origin))
+            # The task may outlive the call, which must not be asked for anything by then.
+            known_origin = KnownOrigin(origin.address())
+            task = asyncio.create_task(self._verify(digest, raw, known_origin))
             self._verifying[digest] = task
             task.add_done_callback(lambda done: self._verified(digest, done))
         return await asyncio.shield(task)
