@@ -32,7 +32,9 @@ class TokenService:
         key = shape.text("key", request.key, required=True)
         secret = shape.text("secret", request.secret, required=True)
         shape.check()
+        # Once the call is over it must not be asked any more.
+        address = call.origin.address()
         credential = await self._authenticator.check_secret(key, secret, call.origin)
         token = self._tokens.issue(credential)
-        audit("token issued", credential=credential.key, address=call.origin.address())
+        audit("token issued", credential=credential.key, address=address)
         return _Response(access_token=token, ttl_seconds=self._tokens.ttl_seconds)

@@ -294,6 +294,13 @@ def _without_limit(
 
 
 def _name(key: CounterKey) -> str:
-    day = date.fromordinal(key.window_start).isoformat() if key.window_start else ""
-    parts = (f"counters/{key.scope.name}", key.subject, key.member, day)
+    parts = (f"counters/{key.scope.name}", key.subject, key.member, _day(key.window_start))
     return "/".join(part for part in parts if part)
+
+
+def _day(window_start: int) -> str:
+    try:
+        return date.fromordinal(window_start).isoformat() if window_start else ""
+    except (ValueError, OverflowError):
+        # What a corrupt row says is no day at all.
+        return str(window_start)
