@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import structlog
 
-from redemption_server.access.windows import WINDOW_SECONDS, LocalWindows, SharedWindows
+from redemption_server.access.windows import WINDOW_SECONDS, Windows
 from redemption_server.rules.commands import Caller
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
@@ -50,10 +50,9 @@ def rate_limited(description: str, scope: str, limit: int, retry_seconds: int) -
 class RateLimiter:
     """Counts requests. `fail_open` says whether calls pass while shared counters are away."""
 
-    def __init__(self, windows: LocalWindows | SharedWindows, *, fail_open: bool) -> None:
+    def __init__(self, windows: Windows, *, fail_open: bool) -> None:
         self._windows = windows
         self._fail_open = fail_open
-        self._away_errors = windows.away_errors if isinstance(windows, SharedWindows) else ()
         self._away_until = 0.0
 
     async def take(self, caller: Caller, limit: int | None) -> Allowance | None:
@@ -70,7 +69,7 @@ class RateLimiter:
         try:
             granted = await self._windows.take(subject, limit)
             remaining, reset_seconds = await self._windows.state(subject, limit)
-        except self._away_errors as error:
+        except self._windows.away_errors as error:
             # Asking again at each call would make each call wait.
             self._away_until = time.monotonic() + _PAUSE_SECONDS
             _log.error("rate limit storage is away", error=type(error).__name__)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import limits
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -28,6 +29,9 @@ class WindowState(NamedTuple):
 
 class Windows(Protocol):
     """Counts by subject."""
+
+    away_errors: tuple[type[BaseException], ...]
+    """What the other methods raise while the counters are out of reach."""
 
     async def take(self, subject: str, limit: int, cost: int = 1) -> bool:
         """Counts `cost` if the last minute then holds at most `limit`; says whether it did."""
@@ -48,6 +52,8 @@ class LocalWindows:
     Each subject has a storage of its own: the library's memory walks through all that it holds at
     each count. The subjects that were asked for least recently are forgotten first.
     """
+
+    away_errors: tuple[type[BaseException], ...] = ()
 
     def __init__(self, subjects_max: int) -> None:
         self._subjects_max = subjects_max
@@ -77,25 +83,27 @@ class LocalWindows:
 
 
 class SharedWindows:
-    """Counts in a Redis or Valkey that several servers share. Its calls may raise `away_errors`."""
-
-    away_errors: tuple[type[BaseException], ...]
+    """Counts in a Redis or Valkey that several servers share."""
 
     def __init__(self, url: str) -> None:
         # Both speak the same protocol; the library has a client of its own for each name.
         address = url.replace("valkey", "redis", 1)
+        # Whether to wait for it is decided by whoever asks, not by the client.
+        self._connections: ConnectionPool = ConnectionPool.from_url(
+            address,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
         self._storage = RedisStorage(
             f"async+{address}",
             implementation="redispy",
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
-            # Whether to wait for it is decided by whoever asks.
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
+            connection_pool=self._connections,  # type: ignore[arg-type]
         )
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
         base = self._storage.base_exceptions
         bases = base if isinstance(base, tuple) else (base,)
-        self.away_errors = (*bases, OSError, TimeoutError)
+        self.away_errors: tuple[type[BaseException], ...] = (*bases, OSError, TimeoutError)
 
     async def take(self, subject: str, limit: int, cost: int = 1) -> bool:
         """See `Windows`."""
@@ -107,7 +115,7 @@ class SharedWindows:
 
     async def close(self) -> None:
         """See `Windows`."""
-        await self._storage.get_connection().aclose()  # type: ignore[attr-defined]
+        await self._connections.disconnect()
 
 
 async def _state(
