@@ -20,7 +20,6 @@ TESTS = Path(__file__).parent.parent
 
 # Reasons that nothing can provoke yet, with what will. Empty in the end.
 PENDING = {
-    "RATE_LIMITED": "rate limits",
     "REDEMPTION_NOT_FOUND": "reversal",
 }
 # Reasons that only a coupon can have: they stand in the table of items instead.

@@ -40,10 +40,20 @@ class Process:
             except Empty:
                 raise AssertionError(f"no {event!r} in {self.log}") from None
             assert line is not None, self.log
-            entry = json.loads(line) if line.startswith("{") else {"event": line}
-            self.log.append(entry)
+            entry = self._entry(line)
             if entry["event"] == event:
                 return int(entry["port"])
+
+    def whole_log(self) -> list[dict[str, Any]]:
+        """All its log lines, once it has ended."""
+        while (line := self._lines.get(timeout=_STOP_SECONDS)) is not None:
+            self._entry(line)
+        return self.log
+
+    def _entry(self, line: str) -> dict[str, Any]:
+        entry: dict[str, Any] = json.loads(line) if line.startswith("{") else {"event": line}
+        self.log.append(entry)
+        return entry
 
     @property
     def pid(self) -> int:
