@@ -8,12 +8,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PROTOS := $(sort $(wildcard protos/redemption/v1/*.proto))
 SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I protos -I $(SITE_PACKAGES)
-PYTHON_SOURCES := server gateway tests
+PYTHON_SOURCES := server gateway tests benchmarks
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick storm soak ablation check format lint types imports proto proto-check proto-baseline lock clean
+.PHONY: help run test test-quick storm soak ablation bench-access check format lint types imports proto proto-check proto-baseline lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,16 @@ test-quick: $(VENV)/.development ## The suite without the tests that load the ma
 storm: $(VENV)/.development ## Storm both engines with racing calls and judge what is left
 	@$(BIN)/python -m tests.storm.storm --attempts 100000 --engine both
 
-soak: $(VENV)/.development ## Storm ten times as long and watch memory, then walk the models for long
+soak: $(VENV)/.development ## Mix good and bad calls, storm ten times as long, walk the models for long
+	@$(BIN)/python -m tests.soak.soak --calls 100000
 	@$(BIN)/python -m tests.storm.storm --attempts 1000000 --engine both --flat
 	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest tests/model
 
 ablation: $(VENV)/.development ## Take each guard out of a copy and see which test notices
 	@$(BIN)/python -m tests.ablation.run --write docs/guarantees.md
+
+bench-access: $(VENV)/.development ## Measure what authentication, authorisation and rate limiting cost
+	@$(BIN)/python -m benchmarks.access_cost
 
 check: lint types imports proto-check ## Check format, lint, types, import rules and the contract
 

@@ -56,7 +56,7 @@ def request_id_of(headers: Mapping[str, str]) -> str:
 
 def metadata_of(headers: Mapping[str, str], request_id: str, address: str) -> dict[str, str]:
     """What goes on to the server. Raises HttpRefused for values that cannot."""
-    metadata = {"x-request-id": request_id, **_trace_context(headers)}
+    metadata = {"x-request-id": request_id, "x-announce-rate": "1", **_trace_context(headers)}
     if _ADDRESS.fullmatch(address):
         metadata["x-forwarded-for"] = address
     for name in _FORWARDED_HEADERS:

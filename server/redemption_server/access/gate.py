@@ -46,10 +46,10 @@ class Gate:
             return NOBODY
         return await self._authenticator.authenticate(metadata, origin)
 
-    async def take(self, identity: Identity) -> Allowance | None:
-        """Counts the call for the caller's rate. Raises Refused, as `RateLimiter.take` does."""
+    async def take(self, identity: Identity, *, wanted: bool) -> Allowance | None:
+        """Counts the call for the caller's rate: see `RateLimiter.take`."""
         return await self._rate_limiter.take(
-            identity.caller, identity.membership.rate_limit_per_minute
+            identity.caller, identity.membership.rate_limit_per_minute, wanted=wanted
         )
 
     async def slow_down(self, identity: Identity) -> None:

@@ -55,9 +55,12 @@ class RateLimiter:
         self._fail_open = fail_open
         self._away_until = 0.0
 
-    async def take(self, caller: Caller, limit: int | None) -> Allowance | None:
-        """Counts a request, unless it is one too many; None when nothing limits it.
+    async def take(
+        self, caller: Caller, limit: int | None, *, wanted: bool = False
+    ) -> Allowance | None:
+        """Counts a request, unless it is one too many.
 
+        Returns None when nothing limits it, or when it is granted and what is left is not wanted.
         Raises Refused (UNAVAILABLE) when the counters are away and calls must not pass uncounted.
         """
         if limit is None:
@@ -68,6 +71,8 @@ class RateLimiter:
         subject = f"{caller.org_id}/{caller.credential_key}"
         try:
             granted = await self._windows.take(subject, limit)
+            if granted and not wanted:
+                return None
             remaining, reset_seconds = await self._windows.state(subject, limit)
         except self._windows.away_errors as error:
             # Asking again at each call would make each call wait.

@@ -7,6 +7,7 @@ room whatever its limit is.
 import math
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import limits
@@ -61,11 +62,11 @@ class LocalWindows:
 
     async def take(self, subject: str, limit: int, cost: int = 1) -> bool:
         """See `Windows`."""
-        return await self._of(subject).hit(limits.RateLimitItemPerMinute(limit), cost=cost)
+        return await self._of(subject).hit(_per_minute(limit), cost=cost)
 
     async def state(self, subject: str, limit: int) -> WindowState:
         """See `Windows`."""
-        return await _state(self._of(subject), limits.RateLimitItemPerMinute(limit))
+        return await _state(self._of(subject), _per_minute(limit))
 
     async def close(self) -> None:
         """See `Windows`."""
@@ -107,15 +108,20 @@ class SharedWindows:
 
     async def take(self, subject: str, limit: int, cost: int = 1) -> bool:
         """See `Windows`."""
-        return await self._limiter.hit(limits.RateLimitItemPerMinute(limit), subject, cost=cost)
+        return await self._limiter.hit(_per_minute(limit), subject, cost=cost)
 
     async def state(self, subject: str, limit: int) -> WindowState:
         """See `Windows`."""
-        return await _state(self._limiter, limits.RateLimitItemPerMinute(limit), subject)
+        return await _state(self._limiter, _per_minute(limit), subject)
 
     async def close(self) -> None:
         """See `Windows`."""
         await self._connections.disconnect()
+
+
+@lru_cache
+def _per_minute(limit: int) -> limits.RateLimitItem:
+    return limits.RateLimitItemPerMinute(limit)
 
 
 async def _state(

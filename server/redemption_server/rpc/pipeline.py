@@ -29,6 +29,8 @@ from redemption_server.storage.database import unavailable
 from redemption_server.storage.failures import Failure, failure_of
 
 REQUEST_ID = "x-request-id"
+# Sent by whoever wants to know, with each answer, what is left of the rate: the gateway does.
+ANNOUNCE_RATE = "x-announce-rate"
 _WELL_FORMED_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 _log = structlog.get_logger(__name__)
 
@@ -138,7 +140,8 @@ class Pipeline:
                     method.access, arrival.metadata, arrival.origin
                 )
                 identity.require(method.access)
-                allowance = await self._gate.take(identity)
+                wanted = ANNOUNCE_RATE in arrival.metadata
+                allowance = await self._gate.take(identity, wanted=wanted)
                 if allowance:
                     arrival.announce(_announced(allowance))
                     allowance.check()

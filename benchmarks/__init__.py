@@ -1,0 +1,1 @@
+"""Measurements: each compares A with B in one run, in alternation, and prints ratios."""
