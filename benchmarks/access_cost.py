@@ -8,6 +8,7 @@ alternation. What is compared is the processor time of the server per call, from
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
 import sys
@@ -78,8 +79,7 @@ class Server:
 @asynccontextmanager
 async def started(folder: Path, *command: str) -> AsyncIterator[Server]:
     """Runs a server over a fresh database; ends it."""
-    folder.mkdir()
-    (folder / "catalog.yaml").write_text(_CATALOG)
+    _furnish(folder)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("REDEMPTION_")}
     environment = {
         **kept,
@@ -100,9 +100,12 @@ async def started(folder: Path, *command: str) -> AsyncIterator[Server]:
         await process.communicate()
 
 
-async def _port(process: asyncio.subprocess.Process) -> int:
-    import json
+def _furnish(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "catalog.yaml").write_text(_CATALOG)
 
+
+async def _port(process: asyncio.subprocess.Process) -> int:
     assert process.stderr
     async for line in process.stderr:
         if b"gRPC server listens" in line:

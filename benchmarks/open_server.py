@@ -44,5 +44,5 @@ class _OpenGate(Gate):
 
 
 if __name__ == "__main__":
-    app.Gate = _OpenGate  # type: ignore[misc]
+    app.Gate = _OpenGate  # type: ignore[attr-defined]
     cli.main(["server"])
