@@ -145,7 +145,8 @@ class Copy:
         )
 
     def _file(self, name: str) -> Path:
-        return self._folder / SERVER / name
+        below = "" if name.startswith("gateway/") else SERVER
+        return self._folder / below / name
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import re
 
+from tests.ablation.access_guards import ACCESS_GUARDS
 from tests.ablation.table import Edit, Everywhere, Guard, Pair, Table
 
 GUARDS_TESTS = "tests/storage/test_guards.py::"
@@ -470,4 +471,4 @@ EVERYWHERE = (
     ),
 )
 
-TABLE = Table(GUARDS, PAIRS, EVERYWHERE)
+TABLE = Table((*GUARDS, *ACCESS_GUARDS), PAIRS, EVERYWHERE)

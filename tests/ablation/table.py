@@ -10,9 +10,10 @@ STORM = "tests/concurrency/test_storm.py"
 
 @dataclass(frozen=True)
 class Edit:
-    """A piece of a file, below `server/redemption_server`, and what stands there without the guard.
+    """A piece of a file and what stands there without the guard.
 
-    `old` must be in the file exactly once.
+    The file is below `server/redemption_server`, or begins with `gateway/`. `old` must be in the
+    file exactly once.
     """
 
     file: str

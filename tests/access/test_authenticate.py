@@ -1,5 +1,6 @@
 """Who may call what, over the wire."""
 
+import asyncio
 import base64
 import sqlite3
 from contextlib import closing
@@ -12,10 +13,12 @@ import pytest
 from redemption.v1 import catalog_pb2, catalog_service_pb2
 from redemption.v1.promotion_redemption_pb2 import PROMOTION_MODE_DISCOUNT
 from redemption.v1.promotion_redemption_service_pb2 import ListPromotionRedemptionsRequest
-from redemption_server.access import secrets
+from redemption_server.access import authenticate, secrets
 
 from tests.support import catalogs
+from tests.support.eventually import eventually
 from tests.support.load import redeem_request
+from tests.support.process import run
 from tests.support.service import REDEMPTIONS, Service, basic, error_info, run_service, status_of
 
 LIST = ListPromotionRedemptionsRequest(codes=["A"], mode=PROMOTION_MODE_DISCOUNT)
@@ -193,3 +196,27 @@ async def test_the_longest_headers_that_are_let_through_fit_together(service: Se
     # The server's own word: the credential is wrong, and not that something failed on the way.
     assert answer.status_code == 401
     assert "unknown kind" in answer.text
+
+
+@pytest.mark.provokes("UNAUTHENTICATED")
+async def test_a_credential_that_another_process_switches_off_stops_when_its_time_is_over(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Within a minute, and here sooner.
+    assert authenticate.REMEMBERED_SECONDS < 60
+    monkeypatch.setattr(authenticate, "REMEMBERED_SECONDS", 2.0)
+    file = catalogs.write(tmp_path, catalogs.organization())
+    async with run_service(sqlite_url, file) as service:
+        lookup = f"{REDEMPTIONS}?codes=A&mode=DISCOUNT"
+        assert (await service.http.get(lookup)).status_code == 404
+        credential = {**catalogs.CREDENTIAL, "active": False}
+        catalogs.write(tmp_path, catalogs.organization(credentials=[credential]))
+        applied = await asyncio.to_thread(
+            run, "catalog", "apply", str(file), folder=tmp_path, database_url=sqlite_url
+        )
+        assert applied.returncode == 0, applied.stderr
+
+        async def is_out() -> bool:
+            return (await service.http.get(lookup)).status_code == 401
+
+        await eventually(is_out)
