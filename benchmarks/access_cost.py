@@ -154,8 +154,8 @@ async def measure(rounds: int, calls: int) -> list[tuple[float, float]]:
 def main() -> int:
     """Prints the ratio; 1 when it is above the bound."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--calls", type=int, default=4_000)
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--calls", type=int, default=1_000)
     arguments = parser.parse_args()
     costs = asyncio.run(measure(arguments.rounds, arguments.calls))
     ratios = sorted(gated / opened for gated, opened in costs)

@@ -156,6 +156,9 @@ class Gateway:
         if scope["method"] == "POST":
             body.check_type()
             content = await body.read()
+        elif not body.is_read:
+            # Whether the client is still there is asked of what comes after the body.
+            await body.skip()
         request = HttpRequest(scope["path"], headers, _query(scope), content)
         try:
             decoded = surface.decode(request)

@@ -21,10 +21,12 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from redemption_gateway.errors import error_answer
 
-# A lookup may name 100 codes of 250 characters.
-URL_BYTES_MAX = 64 * 1024
+# A lookup may name 100 codes of 250 characters; the parser itself takes no longer URL.
+URL_BYTES_MAX = 64 * 1024 - 1
 HEADERS_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
+# Of a line that has not ended, or of what stands between the pieces of a body.
+UNSEEN_BYTES_MAX = URL_BYTES_MAX + 2 * HEADERS_BYTES_MAX
 HEAD_SECONDS_MAX = 10.0
 # How long a client may take no bytes of an answer.
 WRITE_SECONDS_MAX = 30.0
@@ -52,8 +54,12 @@ class GatewayProtocol(HttpToolsProtocol):
         # Requests in the order of their answers; only the last one may still be arriving.
         self._unanswered: deque[RequestResponseCycle] = deque()
         self._in_head = False
-        self._head_is_new = False
-        self._head_bytes = 0
+        # Whether the framing of a body is being told to a parser anew; see `_go_on_after`.
+        self._is_retold = False
+        self._header_bytes = 0
+        # What arrived since a request began, its head was whole or its body went on: a line that
+        # does not end tells the parser's callbacks nothing.
+        self._unseen_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -69,7 +75,9 @@ class GatewayProtocol(HttpToolsProtocol):
         """Ends all waiting."""
         self._unset_keepalive_if_required()
         self._end_head()
-        self.resume_writing()
+        self._end_write_timer()
+        if self.flow:
+            super().resume_writing()
         for cycle in self._unanswered:
             # uvicorn tells the last one alone.
             cycle.disconnected = True
@@ -83,36 +91,65 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser."""
-        self._unset_keepalive_if_required()
-        self._head_is_new = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Nothing is upgraded; the parser only goes on as a new one.
-            self.parser = httptools.HttpRequestParser(self)
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.data_received(rest)
+        self._unseen_bytes += len(data)
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._go_on_after_upgrade()
+                continue
+            except httptools.HttpParserError:
+                self.send_400_response("")
+                return
+            break
+        arriving = self._in_head or (self._unanswered and self._unanswered[-1].more_body)
+        if arriving and self._unseen_bytes > UNSEEN_BYTES_MAX:
+            self._refuse(*_head_too_large())
+
+    def _go_on_after_upgrade(self) -> None:
+        """Nothing is upgraded: a new parser goes on, and is told of the body that now follows.
+
+        The parser takes whatever follows such a head for something else than its body.
+        """
+        self.parser = httptools.HttpRequestParser(self)
+        framing = self._framing()
+        if framing:
+            self._is_retold = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+            self._is_retold = False
+
+    def _framing(self) -> bytes:
+        for name, value in self.headers:
+            if name in (b"content-length", b"transfer-encoding") and value.strip(b"0"):
+                return name + b": " + value
+        return b""
+
+    def on_message_complete(self) -> None:
+        """A body is whole, or there is none."""
+        if self.parser.should_upgrade() and self._framing():
             return
-        except httptools.HttpParserError:
-            self.send_400_response("")
-            return
-        if self._in_head and not self._head_is_new:
-            # A line that does not end has told the parser's callbacks nothing yet.
-            self._count_head(len(data))
-        elif not self._in_head and not self._unanswered and not self.transport.is_closing():
-            # Blank lines between requests.
-            self._wait_for_request()
+        super().on_message_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._unseen_bytes = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """A head begins."""
+        if self._is_retold:
+            return
+        self._unset_keepalive_if_required()
         super().on_message_begin()
-        self._in_head = self._head_is_new = True
-        self._head_bytes = 0
+        self._in_head = True
+        self._header_bytes = self._unseen_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL."""
+        if self._is_retold:
+            return
         super().on_url(url)
         if len(self.url) > URL_BYTES_MAX:
             self._refusal = (414, f"The URL must be at most {URL_BYTES_MAX} bytes")
@@ -120,23 +157,28 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
+        if not self._in_head:
+            # A trailer means nothing here.
+            return
         super().on_header(name, value)
-        self._head_bytes += len(name) + len(value)
-        if len(self.headers) > HEADERS_MAX or self._head_bytes > HEADERS_BYTES_MAX:
+        self._header_bytes += len(name) + len(value)
+        if len(self.headers) > HEADERS_MAX or self._header_bytes > HEADERS_BYTES_MAX:
             self._refusal = _head_too_large()
             raise _RefusedHead
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        if self._is_retold:
+            return
         self._end_head()
-        names = [name for name, _ in self.headers]
-        hosts = names.count(b"host")
-        two_lengths = b"transfer-encoding" in names and b"content-length" in names
+        self._unset_keepalive_if_required()
+        self._unseen_bytes = 0
         old = self.parser.get_http_version() != "1.1"
-        if two_lengths or hosts > 1 or (not hosts and not old):
+        if self.parser.get_method() == b"CONNECT" or not _has_one_meaning(self.headers, old=old):
             raise _RefusedHead
-        if old and b"transfer-encoding" in names:
-            raise _RefusedHead
+        if old:
+            # It would take the 100 for its answer.
+            self.expect_100_continue = False
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
 
@@ -144,6 +186,8 @@ class GatewayProtocol(HttpToolsProtocol):
         """The oldest request is answered."""
         self._unanswered.popleft()
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._limit_closing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 — it may quote the request
         """Answers what could not be read, and closes: what follows cannot be either."""
@@ -166,11 +210,17 @@ class GatewayProtocol(HttpToolsProtocol):
         if not (broken and broken.response_started):
             self.transport.write(_closing_answer(status, text))
         self.transport.close()
+        self._limit_closing()
 
-    def _count_head(self, more_bytes: int) -> None:
-        self._head_bytes += more_bytes
-        if self._head_bytes > URL_BYTES_MAX + HEADERS_BYTES_MAX:
-            self._refuse(*_head_too_large())
+    def timeout_keep_alive_handler(self) -> None:
+        """The connection was idle for long."""
+        super().timeout_keep_alive_handler()
+        self._limit_closing()
+
+    def _limit_closing(self) -> None:
+        """A connection that is closed takes leave when its client has read all, but no later."""
+        if not self._write_timer:
+            self._write_timer = self.loop.call_later(WRITE_SECONDS_MAX, self.transport.abort)
 
     def _head_too_slow(self) -> None:
         self._refuse(408, "The request head arrived too slowly")
@@ -184,15 +234,30 @@ class GatewayProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client takes no bytes at present."""
         super().pause_writing()
+        self._end_write_timer()
         self._write_timer = self.loop.call_later(WRITE_SECONDS_MAX, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client takes bytes again."""
+        if not self.transport.is_closing():
+            self._end_write_timer()
+        if self.flow:
+            super().resume_writing()
+
+    def _end_write_timer(self) -> None:
         if self._write_timer:
             self._write_timer.cancel()
             self._write_timer = None
-        if self.flow:
-            super().resume_writing()
+
+
+def _has_one_meaning(headers: list[tuple[bytes, bytes]], *, old: bool) -> bool:
+    """Whether all readers agree for whom a request is and where it ends; `old`: HTTP/1.0."""
+    names = [name for name, _ in headers]
+    encodings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if encodings and (old or encodings != [b"chunked"] or b"content-length" in names):
+        return False
+    hosts = names.count(b"host")
+    return hosts == 1 or (old and not hosts)
 
 
 def _head_too_large() -> tuple[int, str]:

@@ -37,3 +37,7 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)
+    # gRPC quotes metadata that is no text, credentials too.
+    logging.getLogger("grpc._cython.cygrpc").addFilter(
+        lambda record: record.msg != "Invalid encoding on %s"
+    )

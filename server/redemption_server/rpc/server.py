@@ -24,6 +24,7 @@ from redemption_server.rpc.origin import GrpcOrigin
 from redemption_server.rpc.pipeline import Arrival, Method, Pipeline, StreamMethod
 from redemption_server.rpc.reflection import add_reflection
 from redemption_server.rpc.status import StatusError
+from redemption_server.rpc.unknown_methods import make_server
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 PENDING_MAX = 100_000
@@ -61,8 +62,8 @@ class GrpcServer:
         methods: Iterable[Method | StreamMethod],
         proxies: TrustedProxies,
     ) -> None:
-        self._server = grpc.aio.server(
-            options=[
+        self._server = make_server(
+            [
                 # Two servers must never share a port without being told to.
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -73,7 +74,8 @@ class GrpcServer:
         )
         self._calls = _Calls()
         door = _Door(pipeline, proxies, self._calls)
-        self._server.add_generic_rpc_handlers(_handlers(door, methods))
+        for service, handlers in _handlers(door, methods).items():
+            self._server.add_registered_method_handlers(service, handlers)
         self._health = health.aio.HealthServicer()
         self.serving = False
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -146,15 +148,12 @@ class _Calls:
 
 def _handlers(
     door: "_Door", methods: Iterable[Method | StreamMethod]
-) -> tuple[grpc.GenericRpcHandler, ...]:
+) -> dict[str, dict[str, Handler]]:
     by_service: dict[str, dict[str, Handler]] = {}
     for method in methods:
         _, service, name = method.name.split("/")
         by_service.setdefault(service, {})[name] = door.handler(method)
-    return tuple(
-        grpc.method_handlers_generic_handler(service, handlers)
-        for service, handlers in by_service.items()
-    )
+    return by_service
 
 
 def _serialize(message: Message) -> bytes:
