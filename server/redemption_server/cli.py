@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from redemption_server.open_files import allow_open_files
 from redemption_server.settings import (
     Settings,
     SettingsError,
@@ -214,6 +215,7 @@ def _serve(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, stop)
         await run(stopped)
 
+    allow_open_files()
     _run(until_signalled())
 
 

@@ -328,7 +328,7 @@ async def test_who_is_not_known_records_nothing(
 ) -> None:
     before = recorded(door)
     # One that is good does not help one that is not.
-    headers = {"Authorization": f"Bearer {value}x" if bearer else f"x{value}"}
+    headers = {"Authorization": f"Bearer {value}x" if bearer else f"x{value}x"}
     answer = await door.post(path, body, **headers)
     assert_kept_out(answer, form)
     answer = await door.post(path, body, **headers, **{"X-CAP-API-OAUTH-TOKEN": token})
