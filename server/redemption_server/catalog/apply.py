@@ -8,9 +8,14 @@ from redemption.v1 import catalog_pb2
 from redemption_server.access import secrets
 from redemption_server.access.audit import audit
 from redemption_server.catalog.check import OBJECTS_MAX, check_catalog, count_objects
-from redemption_server.rules.refusals import Violation, field_invalid
+from redemption_server.rules.refusals import Refused, Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
-from redemption_server.storage.catalog_apply import ApplyCatalog, ApplyCatalogs, CatalogRefused
+from redemption_server.storage.catalog_apply import (
+    ApplyCatalog,
+    ApplyCatalogs,
+    CatalogRefused,
+    refuse_foreign_keys,
+)
 from redemption_server.storage.credentials import load_secret_hashes
 from redemption_server.storage.database import Database
 
@@ -40,9 +45,9 @@ async def apply_catalogs(
     """Applies catalogs, all or none, and returns how many objects they hold.
 
     Each comes with the name of its source. With `foreign_secrets_fixed`, as for callers of one
-    organisation, a credential that other organisations share keeps its secret. `by` is who does it,
-    for the audit log. Raises CatalogRefused (FIELD_INVALID) with everything that is wrong with the
-    first bad one.
+    organisation, a credential that other organisations share keeps its secret, and one that only
+    others have is refused. `by` is who does it, for the audit log. Raises CatalogRefused
+    (FIELD_INVALID) with everything that is wrong with the first bad one.
     """
     for source, catalog in sources:
         violations = await asyncio.to_thread(check_catalog, catalog)
@@ -56,6 +61,9 @@ async def apply_catalogs(
         raise CatalogRefused(sources[-1][0], [field_invalid("catalog", problem)])
     works = []
     for source, catalog in sources:
+        if foreign_secrets_fixed:
+            # Before any secret is looked at: how long that takes would tell whether it is right.
+            await _refuse_foreign_keys(database, source, catalog)
         hashes = await _secret_hashes(database, catalog)
         works.append((source, ApplyCatalog(catalog, hashes, foreign_secrets_fixed)))
     changes = await database.transact(ApplyCatalogs(works))
@@ -77,6 +85,16 @@ def _differing_secrets(catalog: catalog_pb2.Catalog) -> list[Violation]:
                 problem = "differs from the one under another organisation of the catalog"
                 violations.append(field_invalid(f"{item_path}.secret", problem))
     return violations
+
+
+async def _refuse_foreign_keys(
+    database: Database, source: str, catalog: catalog_pb2.Catalog
+) -> None:
+    try:
+        async with database.read() as connection:
+            await connection.run_sync(refuse_foreign_keys, catalog)
+    except Refused as refused:
+        raise CatalogRefused(source, refused.violations) from refused
 
 
 async def _secret_hashes(database: Database, catalog: catalog_pb2.Catalog) -> dict[str, str]:
