@@ -29,6 +29,7 @@ from redemption_server.rpc.ledger_service import LedgerService
 from redemption_server.rpc.outcome_service import OutcomeService
 from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
+from redemption_server.rpc.reversal_service import ReversalService
 from redemption_server.rpc.server import GrpcServer
 from redemption_server.rpc.tls import TlsFiles, TlsFilesError, server_credentials
 from redemption_server.rpc.token_service import TokenService
@@ -173,6 +174,7 @@ async def running_server(
         services = (
             PromotionRedemptionService(queue, database, clock),
             CouponRedemptionService(queue, ids),
+            ReversalService(queue),
             OutcomeService(database),
             CatalogService(database, authenticator),
             LedgerService(database),

@@ -163,6 +163,14 @@ def _promotion(checker: Checker, promotion: catalog_pb2.Promotion, path: str) ->
     if limits.HasField("discount_total") and not limits.discount_total.HasField("limit"):
         checker.fail(f"{limits_path}.discount_total.limit", "is required")
     _order(checker, promotion, "starts_at", "ends_at", path)
+    _policies(checker, promotion, path)
+
+
+def _policies(checker: Checker, message: Any, path: str) -> None:
+    list_path = f"{path}.reversal_policies"
+    checker.unique(list_path, message.reversal_policies, "reason", lambda policy: policy.reason)
+    for item_path, policy in paths.indexed(list_path, message.reversal_policies):
+        checker.present(f"{item_path}.reason", policy.reason)
 
 
 def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
@@ -184,6 +192,7 @@ def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> No
     _order(checker, series, "valid_from", "valid_until", path)
     if series.HasField("min_amount") and series.HasField("max_amount"):
         _amount_order(checker, series, path)
+    _policies(checker, series, path)
 
 
 def _percentage(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:

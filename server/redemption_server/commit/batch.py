@@ -11,23 +11,24 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from redemption_server.rules import redeem_coupons, redeem_promotions
+from redemption_server.rules import redeem_coupons, redeem_promotions, reverse_redemption
 from redemption_server.rules.commands import Command, IdSource, RedeemCoupons, RedeemPromotions
-from redemption_server.rules.facts import Facts, Operation, RequestKey
+from redemption_server.rules.facts import Facts, Operation, RecordKind, RequestKey
 from redemption_server.rules.outcomes import (
+    Answer,
     Granted,
     Outcome,
-    RecordedCoupons,
+    RecordedReversal,
     RecordedTransaction,
     Replayed,
 )
-from redemption_server.storage import claims, records
+from redemption_server.storage import claims, records, reversals
 from redemption_server.storage.facts import load_facts
 from redemption_server.storage.failures import MustRepeat
 from redemption_server.storage.records import EventKind
 from redemption_server.storage.usage import add_usage, drop_unused, lock_usage
 
-Plan = redeem_promotions.Plan | redeem_coupons.Plan
+Plan = redeem_promotions.Plan | redeem_coupons.Plan | reverse_redemption.Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +105,41 @@ class Batch:
     def _decide(self, plan: Plan, facts: Facts) -> Outcome:
         if isinstance(plan, redeem_promotions.Plan):
             outcome = redeem_promotions.decide(plan, facts, self.now, self.ids)
-        else:
+        elif isinstance(plan, redeem_coupons.Plan):
             outcome = redeem_coupons.decide(plan, facts, self.now, self.ids)
+        else:
+            outcome = reverse_redemption.decide(plan, facts, self.now, self.ids)
         if isinstance(outcome, Granted):
             outcome.apply(facts)
         return outcome
 
     def _write(self, connection: Connection, org_id: int, granted: Sequence[Granted]) -> None:
         transactions = [g.answer for g in granted if isinstance(g.answer, RecordedTransaction)]
-        answers = [(g.key, g.answer) for g in granted if isinstance(g.answer, RecordedCoupons)]
+        answers = [
+            (g.key, g.answer) for g in granted if not isinstance(g.answer, RecordedTransaction)
+        ]
         coupons = [(g.caller, g.key, coupon) for g in granted for coupon in g.coupons]
+        reversed_ = [
+            (g.caller, g.key, g.answer) for g in granted if isinstance(g.answer, RecordedReversal)
+        ]
         records.write_transactions(connection, org_id, transactions)
         records.write_coupons(connection, org_id, coupons)
+        reversals.write_reversals(connection, org_id, reversed_)
         claims.keep_answers(connection, org_id, answers, self.now)
-        add_usage(connection, org_id, [change for g in granted for change in g.usage])
+        usage = [change for g in granted for change in g.usage]
+        add_usage(connection, org_id, usage)
+        given_back = {change.key for change in usage if change.amount < 0}
+        reversals.correct_last_redemptions(connection, org_id, given_back)
 
 
 def _load_recorded(
     connection: Connection, facts: Facts, taken: Sequence[RequestKey]
-) -> dict[RequestKey, RecordedTransaction | RecordedCoupons]:
+) -> dict[RequestKey, Answer]:
     """What became of the keys that were taken already."""
     org_id = facts.organization.id
     identifiers = [k.key for k in taken if k.operation is Operation.REDEEM_PROMOTIONS]
     requests = [k for k in taken if k.operation is not Operation.REDEEM_PROMOTIONS]
-    recorded: dict[RequestKey, RecordedTransaction | RecordedCoupons] = {
+    recorded: dict[RequestKey, Answer] = {
         **records.load_transactions(connection, org_id, identifiers, facts.organization.region),
         **claims.load_answers(connection, org_id, requests),
     }
@@ -140,17 +152,27 @@ def _load_recorded(
 def _prepare(command: Command, facts: Facts) -> Plan:
     if isinstance(command, RedeemPromotions):
         return redeem_promotions.prepare(command, facts)
-    assert isinstance(command, RedeemCoupons)
-    return redeem_coupons.prepare(command, facts)
+    if isinstance(command, RedeemCoupons):
+        return redeem_coupons.prepare(command, facts)
+    return reverse_redemption.prepare(command, facts)
+
+
+_REVERSED_EVENTS = {
+    RecordKind.PROMOTION_REDEMPTION: EventKind.PROMOTION_REVERSED,
+    RecordKind.COUPON_REDEMPTION: EventKind.COUPON_REVERSED,
+}
 
 
 def _events(granted: Sequence[Granted]) -> list[tuple[EventKind, str]]:
-    events = []
-    for grant in granted:
-        if isinstance(grant.answer, RecordedTransaction):
-            events += [(EventKind.PROMOTION_REDEEMED, use.id) for use in grant.answer.uses]
-        for coupon in grant.coupons:
-            if coupon.result.redemption:
-                redemption_id = str(coupon.result.redemption.redemption_id)
-                events.append((EventKind.COUPON_REDEEMED, redemption_id))
-    return events
+    return [event for grant in granted for event in _events_of(grant.answer)]
+
+
+def _events_of(answer: Answer) -> list[tuple[EventKind, str]]:
+    if isinstance(answer, RecordedTransaction):
+        return [(EventKind.PROMOTION_REDEEMED, use.id) for use in answer.uses]
+    if isinstance(answer, RecordedReversal):
+        return [(_REVERSED_EVENTS[kind], record_id) for (kind, record_id), _ in answer.records]
+    alone = len(answer.results) == 1
+    kind = EventKind.COUPON_REDEEMED if alone else EventKind.COUPON_REDEEMED_AMONG_OTHERS
+    redeemed = [result.redemption for result in answer.results if result.redemption]
+    return [(kind, str(redemption.redemption_id)) for redemption in redeemed]

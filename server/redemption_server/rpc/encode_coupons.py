@@ -3,7 +3,7 @@
 from google.type.decimal_pb2 import Decimal
 from redemption.v1 import coupon_redemption_pb2, coupon_redemption_service_pb2
 
-from redemption_server.rpc.encode_promotions import decimal, timestamp
+from redemption_server.rpc.encode_values import decimal, timestamp
 from redemption_server.rpc.status import item_status_of
 from redemption_server.rules.facts import DiscountType
 from redemption_server.rules.outcomes import CouponResult, RecordedCoupon, RecordedCoupons

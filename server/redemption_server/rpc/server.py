@@ -16,6 +16,7 @@ from redemption.v1 import (
     ledger_service_pb2,
     outcome_service_pb2,
     promotion_redemption_service_pb2,
+    reversal_service_pb2,
     token_service_pb2,
 )
 
@@ -40,6 +41,7 @@ SERVICES: tuple[str, ...] = tuple(
     for file in (
         promotion_redemption_service_pb2,
         coupon_redemption_service_pb2,
+        reversal_service_pb2,
         outcome_service_pb2,
         catalog_service_pb2,
         ledger_service_pb2,

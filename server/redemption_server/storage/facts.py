@@ -9,7 +9,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
-from redemption_server.rules.commands import Command, RedeemCoupons, RedeemPromotions
+from redemption_server.rules.commands import (
+    Command,
+    RedeemCoupons,
+    RedeemPromotions,
+    ReverseRedemption,
+)
 from redemption_server.rules.facts import (
     Customer,
     CustomerIdentifier,
@@ -18,7 +23,7 @@ from redemption_server.rules.facts import (
     IdentifierKind,
     Organization,
 )
-from redemption_server.storage import coupon_facts, promotion_facts
+from redemption_server.storage import coupon_facts, promotion_facts, reversals
 from redemption_server.storage.catalog_tables import CustomerRow, OrganizationRow
 from redemption_server.storage.dialect import among, table_of
 
@@ -48,6 +53,9 @@ def load_facts(connection: Connection, org_id: int, commands: Sequence[Command])
     code_keys.discard("")
     if code_keys:
         coupon_facts.load(connection, facts, sorted(code_keys))
+    reversing = [command for command in commands if isinstance(command, ReverseRedemption)]
+    if reversing:
+        reversals.load(connection, facts, reversing)
     return facts
 
 
@@ -103,7 +111,9 @@ def _customer_of(row: Row[tuple[object, ...]]) -> Customer:
 
 def _identifiers(commands: Sequence[Command]) -> Iterable[CustomerIdentifier]:
     for command in commands:
-        named = command.coupons if isinstance(command, RedeemCoupons) else (command,)
-        for item in named:
-            if item.identifier:
-                yield item.identifier
+        if isinstance(command, RedeemPromotions) and command.identifier:
+            yield command.identifier
+        if isinstance(command, RedeemCoupons):
+            for use in command.coupons:
+                if use.identifier:
+                    yield use.identifier

@@ -4,9 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, exists, func, literal_column, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
-from redemption_server.rules.facts import Organization, PromotionMode
+from redemption_server.rules.facts import Organization, PromotionMode, RecordKind
+from redemption_server.rules.reversal_policy import Returned, ReversalReason
 from redemption_server.storage.catalog_tables import (
     OrganizationRow,
     ProductRow,
@@ -19,6 +32,8 @@ from redemption_server.storage.instants import from_ms
 from redemption_server.storage.record_tables import (
     PromotionRedemptionRow,
     PromotionTransactionRow,
+    ReversalRow,
+    ReversedRecordRow,
 )
 from redemption_server.storage.sums import sum_parts, whole_sum
 
@@ -28,6 +43,8 @@ _code = table_of(PromotionCodeRow)
 _product = table_of(ProductRow)
 _transaction = table_of(PromotionTransactionRow)
 _redemption = table_of(PromotionRedemptionRow)
+_reversal = table_of(ReversalRow)
+_reversed = table_of(ReversedRecordRow)
 
 # The condition of the partial index, which planners want to see.
 _HAS_CODE = _redemption.c.code_id != literal_column("''")
@@ -71,10 +88,20 @@ class FoundRedemption(NamedTuple):
     promotion_quantity: int
     over_limit: bool
     earned_by_other_customer: bool
+    reversal: "FoundReversal | None"
+
+
+class FoundReversal(NamedTuple):
+    """The reversal of a record."""
+
+    id: str
+    reason: ReversalReason
+    reversed_at: datetime
+    returned: Returned
 
 
 class CodeSummary(NamedTuple):
-    """The redemptions of a code, added up; `discount` is micro-units."""
+    """The redemptions of a code that are not reversed, added up; `discount` is micro-units."""
 
     code_id: str
     promotion_id: str
@@ -154,13 +181,18 @@ def summarize(
     """For each code that was ever redeemed, by its id, its redemptions added up."""
     if not codes:
         return {}
+    stands = _reversed.c.reversal_id.is_(None)
     statement = (
         select(
             _redemption.c.code_id,
-            func.sum(_redemption.c.redemption_count),
-            *sum_parts(_redemption.c.discount_micros),
+            func.sum(case((stands, _redemption.c.redemption_count), else_=0)),
+            *sum_parts(case((stands, _redemption.c.discount_micros), else_=0)),
         )
-        .select_from(among(connection, org_id, _redemption.c.code_id, [code.id for code in codes]))
+        .select_from(
+            among(connection, org_id, _redemption.c.code_id, [code.id for code in codes]).outerjoin(
+                _reversed, _is_reversed(org_id)
+            )
+        )
         .where(_HAS_CODE)
         .group_by(_redemption.c.code_id)
     )
@@ -205,6 +237,10 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
             _promotion.c.message_label,
             _promotion.c.mode,
             _product.c.id.label("product_id"),
+            _reversed.c.reversal_id,
+            _reversed.c.returned,
+            _reversal.c.reason,
+            _reversal.c.recorded_at_ms.label("reversed_at_ms"),
         )
         .select_from(
             among(connection, org_id, _redemption.c.id, ids)
@@ -219,6 +255,11 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
             )
             .outerjoin(
                 _product, (_product.c.org_id == org_id) & (_product.c.sku == _redemption.c.sku)
+            )
+            .outerjoin(_reversed, _is_reversed(org_id))
+            .outerjoin(
+                _reversal,
+                (_reversal.c.org_id == org_id) & (_reversal.c.id == _reversed.c.reversal_id),
             )
         )
         .order_by(_redemption.c.id.desc())
@@ -251,4 +292,20 @@ def _found(row: Row[Any], spelled: dict[str, str]) -> FoundRedemption:
         promotion_quantity=row.promotion_quantity_micros,
         over_limit=row.over_limit,
         earned_by_other_customer=row.earned_by_other_customer,
+        reversal=FoundReversal(
+            row.reversal_id,
+            ReversalReason(row.reason),
+            from_ms(row.reversed_at_ms),
+            Returned(row.returned),
+        )
+        if row.reversal_id
+        else None,
+    )
+
+
+def _is_reversed(org_id: int) -> ColumnElement[bool]:
+    return and_(
+        _reversed.c.org_id == org_id,
+        _reversed.c.kind == int(RecordKind.PROMOTION_REDEMPTION),
+        _reversed.c.record_id == _redemption.c.id,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from redemption_server.rules.facts import Count, CounterKey, Scope
 from redemption_server.rules.outcomes import UsageChange
 from redemption_server.storage.dialect import (
+    add_to_rows,
     delete_rows,
     insert_returning,
     insert_rows,
@@ -71,14 +72,16 @@ def drop_unused(connection: Connection, org_id: int, keys: Iterable[CounterKey])
 
 
 def add_usage(connection: Connection, org_id: int, changes: Iterable[UsageChange]) -> None:
-    """Adds what a batch was granted, one row per counter."""
+    """Adds what a batch was granted, one row per counter; what came back is negative."""
     summed: dict[CounterKey, UsageChange] = {}
     for change in changes:
         before = summed.get(change.key)
         amount = change.amount + (before.amount if before else 0)
         summed[change.key] = change._replace(amount=amount)
-    rows = [
-        (org_id, *key, change.amount, change.limit, to_ms(change.at))
-        for key, change in sorted(summed.items())
-    ]
-    insert_rows(connection, _usage, rows, _ADD)
+    taken, returned = [], []
+    for key, change in sorted(summed.items()):
+        row = (org_id, *key, change.amount, change.limit)
+        # What comes back was counted in a row before; an insert of less than nothing would fail.
+        returned.append(row) if change.amount < 0 else taken.append((*row, to_ms(change.at)))
+    insert_rows(connection, _usage, taken, _ADD)
+    add_to_rows(connection, _usage, "used", "use_limit", returned)

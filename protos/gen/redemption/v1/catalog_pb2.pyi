@@ -5,6 +5,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from redemption.v1 import coupon_redemption_pb2 as _coupon_redemption_pb2
 from redemption.v1 import promotion_redemption_pb2 as _promotion_redemption_pb2
+from redemption.v1 import reversal_pb2 as _reversal_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -224,8 +225,20 @@ class PromotionCode(_message.Message):
     active: bool
     def __init__(self, id: _Optional[str] = ..., code: _Optional[str] = ..., customer: _Optional[int] = ..., active: _Optional[bool] = ...) -> None: ...
 
+class ReversalPolicy(_message.Message):
+    __slots__ = ("reason", "code", "customer", "budget")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    reason: _reversal_pb2.ReversalReason
+    code: bool
+    customer: bool
+    budget: bool
+    def __init__(self, reason: _Optional[_Union[_reversal_pb2.ReversalReason, str]] = ..., code: _Optional[bool] = ..., customer: _Optional[bool] = ..., budget: _Optional[bool] = ...) -> None: ...
+
 class Promotion(_message.Message):
-    __slots__ = ("id", "name", "message_label", "mode", "active", "starts_at", "ends_at", "limits", "over_limit", "codes")
+    __slots__ = ("id", "name", "message_label", "mode", "active", "starts_at", "ends_at", "limits", "over_limit", "codes", "reversal_policies")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +249,7 @@ class Promotion(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     OVER_LIMIT_FIELD_NUMBER: _ClassVar[int]
     CODES_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_POLICIES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     message_label: str
@@ -246,7 +260,8 @@ class Promotion(_message.Message):
     limits: PromotionLimits
     over_limit: OverLimit
     codes: _containers.RepeatedCompositeFieldContainer[PromotionCode]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., message_label: _Optional[str] = ..., mode: _Optional[_Union[_promotion_redemption_pb2.PromotionMode, str]] = ..., active: _Optional[bool] = ..., starts_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[PromotionLimits, _Mapping]] = ..., over_limit: _Optional[_Union[OverLimit, str]] = ..., codes: _Optional[_Iterable[_Union[PromotionCode, _Mapping]]] = ...) -> None: ...
+    reversal_policies: _containers.RepeatedCompositeFieldContainer[ReversalPolicy]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., message_label: _Optional[str] = ..., mode: _Optional[_Union[_promotion_redemption_pb2.PromotionMode, str]] = ..., active: _Optional[bool] = ..., starts_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[PromotionLimits, _Mapping]] = ..., over_limit: _Optional[_Union[OverLimit, str]] = ..., codes: _Optional[_Iterable[_Union[PromotionCode, _Mapping]]] = ..., reversal_policies: _Optional[_Iterable[_Union[ReversalPolicy, _Mapping]]] = ...) -> None: ...
 
 class EarnedPromotion(_message.Message):
     __slots__ = ("id", "promotion", "customer", "status")
@@ -277,7 +292,7 @@ class Coupon(_message.Message):
     def __init__(self, code: _Optional[str] = ..., customer: _Optional[int] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., validation_code: _Optional[str] = ..., revoked: _Optional[bool] = ...) -> None: ...
 
 class CouponSeries(_message.Message):
-    __slots__ = ("id", "description", "discount_code", "discount_type", "discount_value", "discount_up_to", "valid_from", "valid_until", "any_user", "validation_required", "transaction_number_required", "min_amount", "max_amount", "max_redemptions", "max_redemptions_per_coupon", "max_redemptions_per_customer", "same_customer_may_repeat", "min_days_between_redemptions", "redeemable_after_days", "redeemable_days_of_week", "redeemable_days_of_month", "redeemable_hours", "tills", "coupons")
+    __slots__ = ("id", "description", "discount_code", "discount_type", "discount_value", "discount_up_to", "valid_from", "valid_until", "any_user", "validation_required", "transaction_number_required", "min_amount", "max_amount", "max_redemptions", "max_redemptions_per_coupon", "max_redemptions_per_customer", "same_customer_may_repeat", "min_days_between_redemptions", "redeemable_after_days", "redeemable_days_of_week", "redeemable_days_of_month", "redeemable_hours", "tills", "coupons", "reversal_policies")
     ID_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     DISCOUNT_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -302,6 +317,7 @@ class CouponSeries(_message.Message):
     REDEEMABLE_HOURS_FIELD_NUMBER: _ClassVar[int]
     TILLS_FIELD_NUMBER: _ClassVar[int]
     COUPONS_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_POLICIES_FIELD_NUMBER: _ClassVar[int]
     id: int
     description: str
     discount_code: str
@@ -326,4 +342,5 @@ class CouponSeries(_message.Message):
     redeemable_hours: _containers.RepeatedScalarFieldContainer[int]
     tills: _containers.RepeatedScalarFieldContainer[str]
     coupons: _containers.RepeatedCompositeFieldContainer[Coupon]
-    def __init__(self, id: _Optional[int] = ..., description: _Optional[str] = ..., discount_code: _Optional[str] = ..., discount_type: _Optional[_Union[_coupon_redemption_pb2.DiscountType, str]] = ..., discount_value: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., discount_up_to: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., any_user: _Optional[bool] = ..., validation_required: _Optional[bool] = ..., transaction_number_required: _Optional[bool] = ..., min_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_redemptions: _Optional[int] = ..., max_redemptions_per_coupon: _Optional[int] = ..., max_redemptions_per_customer: _Optional[int] = ..., same_customer_may_repeat: _Optional[bool] = ..., min_days_between_redemptions: _Optional[int] = ..., redeemable_after_days: _Optional[int] = ..., redeemable_days_of_week: _Optional[_Iterable[_Union[DayOfWeek, str]]] = ..., redeemable_days_of_month: _Optional[_Iterable[int]] = ..., redeemable_hours: _Optional[_Iterable[int]] = ..., tills: _Optional[_Iterable[str]] = ..., coupons: _Optional[_Iterable[_Union[Coupon, _Mapping]]] = ...) -> None: ...
+    reversal_policies: _containers.RepeatedCompositeFieldContainer[ReversalPolicy]
+    def __init__(self, id: _Optional[int] = ..., description: _Optional[str] = ..., discount_code: _Optional[str] = ..., discount_type: _Optional[_Union[_coupon_redemption_pb2.DiscountType, str]] = ..., discount_value: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., discount_up_to: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., any_user: _Optional[bool] = ..., validation_required: _Optional[bool] = ..., transaction_number_required: _Optional[bool] = ..., min_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_redemptions: _Optional[int] = ..., max_redemptions_per_coupon: _Optional[int] = ..., max_redemptions_per_customer: _Optional[int] = ..., same_customer_may_repeat: _Optional[bool] = ..., min_days_between_redemptions: _Optional[int] = ..., redeemable_after_days: _Optional[int] = ..., redeemable_days_of_week: _Optional[_Iterable[_Union[DayOfWeek, str]]] = ..., redeemable_days_of_month: _Optional[_Iterable[int]] = ..., redeemable_hours: _Optional[_Iterable[int]] = ..., tills: _Optional[_Iterable[str]] = ..., coupons: _Optional[_Iterable[_Union[Coupon, _Mapping]]] = ..., reversal_policies: _Optional[_Iterable[_Union[ReversalPolicy, _Mapping]]] = ...) -> None: ...

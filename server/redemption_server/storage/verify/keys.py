@@ -13,14 +13,19 @@ from redemption_server.storage.record_tables import (
     ClaimRow,
     CouponRedemptionRow,
     PromotionTransactionRow,
+    ReversalRow,
 )
+from redemption_server.storage.retention import pruned
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
 
 _claim = table_of(ClaimRow)
 _transaction = table_of(PromotionTransactionRow)
 _coupon = table_of(CouponRedemptionRow)
+_reversal = table_of(ReversalRow)
 _PAGE = 2_000
 _PROMOTIONS = int(Operation.REDEEM_PROMOTIONS)
+_OF_COUPONS = (int(Operation.REDEEM_COUPONS), int(Operation.REDEEM_COUPONS_ONCE))
+_REVERSALS = int(Operation.REVERSE_REDEMPTION)
 
 
 def promotion_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
@@ -59,6 +64,7 @@ def coupon_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
     """Each coupon redemption is named by the recorded answer under its key, and the reverse."""
     without_key = select(_coupon.c.id, _coupon.c.claim_key).where(
         _coupon.c.org_id == org_id,
+        _coupon.c.redeemed_at_ms >= pruned(connection, org_id).answers_before_ms,
         ~exists()
         .where(
             _claim.c.org_id == org_id,
@@ -76,13 +82,34 @@ def coupon_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
             yield from _check_answer(claim, recorded[claim.operation, claim.key])
 
 
+def reversal_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Each reversal has its key, each key its one reversal."""
+    of_org = (_claim.c.org_id == org_id, _claim.c.operation == _REVERSALS)
+    same = _claim.c.key == _reversal.c.claim_key
+    of_reversals = _reversal.c.org_id == org_id
+    keys = select(_claim.c.key).where(
+        *of_org, ~exists().where(of_reversals, same).correlate(_claim)
+    )
+    for (key,) in connection.execute(keys.limit(FINDINGS_MAX)):
+        text = "the key is taken, no reversal is recorded under it"
+        yield Finding(FindingKind.KEY_WITHOUT_RECORD, f"reversals/{key}", text)
+    records = select(_reversal.c.claim_key).where(
+        of_reversals,
+        _reversal.c.recorded_at_ms >= pruned(connection, org_id).answers_before_ms,
+        ~exists().where(*of_org, same).correlate(_reversal),
+    )
+    for (key,) in connection.execute(records.limit(FINDINGS_MAX)):
+        text = "the reversal is recorded, its key is free"
+        yield Finding(FindingKind.RECORD_WITHOUT_KEY, f"reversals/{key}", text)
+
+
 def _pages(connection: Connection, org_id: int) -> Iterator[list[Row[Any]]]:
     position = tuple_(_claim.c.operation, _claim.c.key)
     after: tuple[int, str] = (_PROMOTIONS, "")
     while True:
         page = connection.execute(
             select(_claim)
-            .where(_claim.c.org_id == org_id, _claim.c.operation > _PROMOTIONS, position > after)
+            .where(_claim.c.org_id == org_id, _claim.c.operation.in_(_OF_COUPONS), position > after)
             .order_by(_claim.c.operation, _claim.c.key)
             .limit(_PAGE)
         ).all()
