@@ -173,7 +173,7 @@ async def running_server(
         authenticator = Authenticator(database, tokens)
         services = (
             PromotionRedemptionService(queue, database, clock),
-            CouponRedemptionService(queue, ids),
+            CouponRedemptionService(queue, database, clock, ids),
             ReversalService(queue),
             OutcomeService(database),
             CatalogService(database, authenticator),

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from redemption_server.rules import redeem_coupons, redeem_promotions, reverse_redemption
-from redemption_server.rules.commands import Command, IdSource, RedeemCoupons, RedeemPromotions
-from redemption_server.rules.facts import Facts, Operation, RecordKind, RequestKey
+from redemption_server.commit.judging import Plan, decide, load_recorded, prepare
+from redemption_server.rules.commands import Command, IdSource
+from redemption_server.rules.facts import Facts, RecordKind
 from redemption_server.rules.outcomes import (
     Answer,
     Granted,
@@ -27,8 +27,6 @@ from redemption_server.storage.facts import load_facts
 from redemption_server.storage.failures import MustRepeat
 from redemption_server.storage.records import EventKind
 from redemption_server.storage.usage import add_usage, drop_unused, lock_usage
-
-Plan = redeem_promotions.Plan | redeem_coupons.Plan | reverse_redemption.Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +82,12 @@ class Batch:
 
         facts = load_facts(connection, org_id, commands)
         taken = [key for key in keys if key not in claimed]
-        facts.recorded.update(_load_recorded(connection, facts, taken))
+        facts.recorded.update(load_recorded(connection, facts, taken))
+        if len(facts.recorded) < len(taken):
+            # The twin that held the key has just given it back: claim it in another run.
+            raise MustRepeat
 
-        plans = [_prepare(command, facts) for command in commands]
+        plans = [prepare(command, facts) for command in commands]
         counters = sorted({key for plan in plans for key in plan.counters()})
         facts.usage, created = lock_usage(connection, org_id, counters)
 
@@ -103,12 +104,7 @@ class Batch:
         return outcomes
 
     def _decide(self, plan: Plan, facts: Facts) -> Outcome:
-        if isinstance(plan, redeem_promotions.Plan):
-            outcome = redeem_promotions.decide(plan, facts, self.now, self.ids)
-        elif isinstance(plan, redeem_coupons.Plan):
-            outcome = redeem_coupons.decide(plan, facts, self.now, self.ids)
-        else:
-            outcome = reverse_redemption.decide(plan, facts, self.now, self.ids)
+        outcome = decide(plan, facts, self.now, self.ids)
         if isinstance(outcome, Granted):
             outcome.apply(facts)
         return outcome
@@ -130,31 +126,6 @@ class Batch:
         add_usage(connection, org_id, usage)
         given_back = {change.key for change in usage if change.amount < 0}
         reversals.correct_last_redemptions(connection, org_id, given_back)
-
-
-def _load_recorded(
-    connection: Connection, facts: Facts, taken: Sequence[RequestKey]
-) -> dict[RequestKey, Answer]:
-    """What became of the keys that were taken already."""
-    org_id = facts.organization.id
-    identifiers = [k.key for k in taken if k.operation is Operation.REDEEM_PROMOTIONS]
-    requests = [k for k in taken if k.operation is not Operation.REDEEM_PROMOTIONS]
-    recorded: dict[RequestKey, Answer] = {
-        **records.load_transactions(connection, org_id, identifiers, facts.organization.region),
-        **claims.load_answers(connection, org_id, requests),
-    }
-    if len(recorded) < len(taken):
-        # The twin that held the key has just given it back: claim it in another run.
-        raise MustRepeat
-    return recorded
-
-
-def _prepare(command: Command, facts: Facts) -> Plan:
-    if isinstance(command, RedeemPromotions):
-        return redeem_promotions.prepare(command, facts)
-    if isinstance(command, RedeemCoupons):
-        return redeem_coupons.prepare(command, facts)
-    return reverse_redemption.prepare(command, facts)
 
 
 _REVERSED_EVENTS = {

@@ -1,5 +1,7 @@
 """Encodes answers about coupon redemptions."""
 
+from collections.abc import Sequence
+
 from google.type.decimal_pb2 import Decimal
 from redemption.v1 import coupon_redemption_pb2, coupon_redemption_service_pb2
 
@@ -7,6 +9,7 @@ from redemption_server.rpc.encode_values import decimal, timestamp
 from redemption_server.rpc.status import item_status_of
 from redemption_server.rules.facts import DiscountType
 from redemption_server.rules.outcomes import CouponResult, RecordedCoupon, RecordedCoupons
+from redemption_server.rules.refusals import Violation
 
 _DISCOUNT_TYPES = {
     DiscountType.ABS: coupon_redemption_pb2.DISCOUNT_TYPE_ABS,
@@ -20,6 +23,20 @@ def encode_redeem_coupons(
     """The answer to a request that was judged or replayed."""
     return coupon_redemption_service_pb2.RedeemCouponsResponse(
         results=[_encode_result(result) for result in answer.results], replayed=replayed
+    )
+
+
+def encode_validate_coupons(
+    answer: RecordedCoupons, violations: Sequence[Sequence[Violation]]
+) -> coupon_redemption_service_pb2.ValidateCouponsResponse:
+    """The answer to a request that was only tried."""
+    return coupon_redemption_service_pb2.ValidateCouponsResponse(
+        validations=[
+            coupon_redemption_service_pb2.CouponValidation(
+                result=_encode_result(result), errors=[item_status_of(v) for v in found]
+            )
+            for result, found in zip(answer.results, violations, strict=True)
+        ]
     )
 
 

@@ -40,9 +40,14 @@ _IDENTIFIER_COLUMNS = {
 }
 
 
-def load_facts(connection: Connection, org_id: int, commands: Sequence[Command]) -> Facts:
-    """The facts that the commands, all of one organisation, refer to; counters not yet."""
-    facts = Facts(hold_organization(connection, org_id))
+def load_facts(
+    connection: Connection, org_id: int, commands: Sequence[Command], *, hold: bool = True
+) -> Facts:
+    """The facts that the commands, all of one organisation, refer to; counters not yet.
+
+    With `hold` they stay as they are until the transaction ends.
+    """
+    facts = Facts(load_organization(connection, org_id, hold=hold))
     facts.customers = load_customers(connection, org_id, _identifiers(commands))
     promotions = [command for command in commands if isinstance(command, RedeemPromotions)]
     if promotions:
@@ -59,12 +64,12 @@ def load_facts(connection: Connection, org_id: int, commands: Sequence[Command])
     return facts
 
 
-def hold_organization(connection: Connection, org_id: int) -> Organization:
-    """The organisation, kept from changing until the transaction ends."""
-    row = connection.execute(
-        select(_organization).where(_organization.c.id == org_id).with_for_update(read=True)
-    ).one()
-    return organization_of(row)
+def load_organization(connection: Connection, org_id: int, *, hold: bool) -> Organization:
+    """The organisation; with `hold` it is kept from changing until the transaction ends."""
+    statement = select(_organization).where(_organization.c.id == org_id)
+    if hold:
+        statement = statement.with_for_update(read=True)
+    return organization_of(connection.execute(statement).one())
 
 
 def organization_of(row: Row[tuple[object, ...]]) -> Organization:

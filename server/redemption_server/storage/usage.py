@@ -1,9 +1,9 @@
 """Counters of limits: locked in the order of their keys, changed by addition under a constraint."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from redemption_server.rules.facts import Count, CounterKey, Scope
 from redemption_server.rules.outcomes import UsageChange
@@ -52,18 +52,34 @@ def lock_usage(connection: Connection, org_id: int, keys: Sequence[CounterKey]) 
         columns = ", ".join(column.name for column in _KEY)
         inserted = insert_returning(connection, _usage, zeros, "ON CONFLICT DO NOTHING", columns)
         created = {CounterKey(Scope(scope), *rest) for scope, *rest in inserted}
+    _read(connection, _select(connection, org_id, keys).with_for_update(of=_usage), counts)
+    return LockedUsage(counts, created)
+
+
+def read_usage(
+    connection: Connection, org_id: int, keys: Sequence[CounterKey]
+) -> dict[CounterKey, Count]:
+    """Counters as they are, not kept from changing; the unused ones as zero."""
+    counts = {key: Count() for key in keys}
+    if keys:
+        _read(connection, _select(connection, org_id, keys), counts)
+    return counts
+
+
+def _select(connection: Connection, org_id: int, keys: Sequence[CounterKey]) -> Select[Any]:
     matched = matching(connection, org_id, _KEY, keys)
-    statement = (
+    return (
         select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
         .select_from(matched.source)
         # By position, not by key: collations sort text differently from the inserts above.
         .order_by(matched.position)
-        .with_for_update(of=_usage)
     )
+
+
+def _read(connection: Connection, statement: Select[Any], counts: dict[CounterKey, Count]) -> None:
     for scope, subject, member, window_start, used, last_at_ms in connection.execute(statement):
         key = CounterKey(Scope(scope), subject, member, window_start)
         counts[key] = Count(used, optional_from_ms(last_at_ms))
-    return LockedUsage(counts, created)
 
 
 def drop_unused(connection: Connection, org_id: int, keys: Iterable[CounterKey]) -> None:
