@@ -22,9 +22,11 @@ from redemption_server.access.windows import LocalWindows, SharedWindows
 from redemption_server.catalog.apply import apply_catalogs
 from redemption_server.catalog.files import CatalogFileError, read_catalog_file
 from redemption_server.commit.queue import CommitQueue
+from redemption_server.feed.feed import Feed
 from redemption_server.ids import TimeOrderedIds
 from redemption_server.rpc.catalog_service import CatalogService
 from redemption_server.rpc.coupon_redemption_service import CouponRedemptionService
+from redemption_server.rpc.feed_service import FeedService
 from redemption_server.rpc.ledger_service import LedgerService
 from redemption_server.rpc.outcome_service import OutcomeService
 from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
@@ -170,11 +172,14 @@ async def running_server(
             writers=writers,
             waiting_max=settings.waiting_calls_max,
         )
+        feed = Feed(database)
+        queue.on_commit(feed.committed)
         authenticator = Authenticator(database, tokens)
         services = (
             PromotionRedemptionService(queue, database, clock),
             CouponRedemptionService(queue, database, clock, ids),
             ReversalService(queue),
+            FeedService(feed),
             OutcomeService(database),
             CatalogService(database, authenticator),
             LedgerService(database),
@@ -204,6 +209,7 @@ async def running_server(
                     port, queue, pipeline, methods, lambda: server.serving, server.leave
                 )
             finally:
+                feed.close()
                 await server.stop()
         finally:
             await queue.close()

@@ -8,6 +8,7 @@ cancel the batch it is in.
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -15,7 +16,7 @@ import structlog
 from redemption_server.commit.batch import Batch
 from redemption_server.commit.pace import BATCH_SIZE_MAX, Pace
 from redemption_server.rules.commands import Clock, Command, IdSource
-from redemption_server.rules.outcomes import Outcome
+from redemption_server.rules.outcomes import Granted, Outcome
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database, unavailable
@@ -58,6 +59,7 @@ class CommitQueue:
         self._arrived = asyncio.Event()
         self._closing = False
         self._pace = Pace(writers)
+        self._committed: Callable[[set[int]], None] = lambda _: None
         self.statistics = QueueStatistics()
         self._writers = [asyncio.create_task(self._write()) for _ in range(writers)]
 
@@ -80,6 +82,10 @@ class CommitQueue:
         self._waiting.append(_Waiting(command, answered))
         self._arrived.set()
         return await answered
+
+    def on_commit(self, committed: Callable[[set[int]], None]) -> None:
+        """Has `committed` told, after each batch, which organisations something was recorded for."""
+        self._committed = committed
 
     def give_up_waiting(self) -> None:
         """Answers who waits with UNAVAILABLE: the database is away."""
@@ -140,6 +146,7 @@ class CommitQueue:
                 await self._run([one], work.alone(position))
         else:
             _answer(waiting, outcomes)
+            self._committed({o.caller.org_id for o in outcomes if isinstance(o, Granted)})
 
 
 def _answer(waiting: list[_Waiting], outcomes: list[Outcome]) -> None:

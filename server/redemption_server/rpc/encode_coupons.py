@@ -11,7 +11,7 @@ from redemption_server.rules.facts import DiscountType
 from redemption_server.rules.outcomes import CouponResult, RecordedCoupon, RecordedCoupons
 from redemption_server.rules.refusals import Violation
 
-_DISCOUNT_TYPES = {
+DISCOUNT_TYPES = {
     DiscountType.ABS: coupon_redemption_pb2.DISCOUNT_TYPE_ABS,
     DiscountType.PERC: coupon_redemption_pb2.DISCOUNT_TYPE_PERC,
 }
@@ -63,7 +63,7 @@ def _encode_redemption(redemption: RecordedCoupon) -> coupon_redemption_pb2.Coup
         redemption_id=redemption.redemption_id,
         discount_code=redemption.discount_code,
         series_id=redemption.series_id,
-        discount_type=_DISCOUNT_TYPES[redemption.discount_type],
+        discount_type=DISCOUNT_TYPES[redemption.discount_type],
         discount_value=decimal(redemption.discount_value),
         discount_up_to=None if up_to is None else decimal(up_to),
         redeemed_at=timestamp(redemption.redeemed_at),

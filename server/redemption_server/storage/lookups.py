@@ -175,6 +175,21 @@ def find_redemptions(
     return [_found(row, spelled) for row in connection.execute(statement)]
 
 
+def load_redemptions(
+    connection: Connection, org_id: int, ids: Sequence[str]
+) -> list[FoundRedemption]:
+    """Records by their ids."""
+    rows = connection.execute(_records(connection, org_id, ids)).all()
+    code_ids = sorted({row.code_id for row in rows if row.code_id})
+    spelled = {"": ""}
+    if code_ids:
+        codes = select(_code.c.id, _code.c.code).select_from(
+            among(connection, org_id, _code.c.id, code_ids)
+        )
+        spelled.update(row.t for row in connection.execute(codes))
+    return [_found(row, spelled) for row in rows]
+
+
 def summarize(
     connection: Connection, org_id: int, codes: Sequence[FoundCode]
 ) -> dict[str, CodeSummary]:
