@@ -52,18 +52,31 @@ def _organization(checker: Checker, organization: catalog_pb2.Organization, path
     if not _known_zone(organization.time_zone):
         checker.fail(f"{path}.time_zone", f"is no IANA time zone: {organization.time_zone!r}")
     _simple_objects(checker, organization, path)
-    _customers(checker, organization, path)
+    check_customers(checker, organization, path)
     for item_path, promotion in paths.indexed(f"{path}.promotions", organization.promotions):
         _promotion(checker, promotion, item_path)
+    check_promotion_codes(checker, organization, path)
+    for item_path, code in paths.promotion_codes(organization, path):
+        checker.present(f"{item_path}.id", code.id)
+    for item_path, series in paths.indexed(f"{path}.coupon_series", organization.coupon_series):
+        _series(checker, series, item_path)
+    check_coupons(checker, organization, path)
+
+
+def check_promotion_codes(
+    checker: Checker, organization: catalog_pb2.Organization, path: str
+) -> None:
+    """What holds for promotion codes, but that they have ids."""
     codes = list(paths.promotion_codes(organization, path))
     checker.unique_over_lists(codes, "id", lambda code: code.id)
     checker.unique_over_lists(codes, "code", lambda code: fold(code.code))
     for item_path, code in codes:
-        checker.present(f"{item_path}.id", code.id)
         _code(checker, f"{item_path}.code", code.code, forbidden=",")
         _optional_id(checker, f"{item_path}.customer", code.customer)
-    for item_path, series in paths.indexed(f"{path}.coupon_series", organization.coupon_series):
-        _series(checker, series, item_path)
+
+
+def check_coupons(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
+    """What holds for coupons."""
     coupons = list(paths.coupons(organization, path))
     checker.unique_over_lists(coupons, "code", lambda coupon: fold(coupon.code))
     for item_path, coupon in coupons:
@@ -103,7 +116,8 @@ def _simple_objects(checker: Checker, organization: catalog_pb2.Organization, pa
         _credential(checker, credential, item_path)
 
 
-def _customers(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
+def check_customers(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
+    """What holds for customers."""
     list_path = f"{path}.customers"
     keys: dict[str, Callable[[Any], str]] = {
         "mobile": lambda c: mobile_digits(c.mobile, organization.region) if c.mobile else "",

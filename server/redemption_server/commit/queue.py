@@ -84,7 +84,7 @@ class CommitQueue:
         return await answered
 
     def on_commit(self, committed: Callable[[set[int]], None]) -> None:
-        """Has `committed` told, after each batch, which organisations something was recorded for."""
+        """Has `committed` told, after each batch, what organisations something was recorded for."""
         self._committed = committed
 
     def give_up_waiting(self) -> None:
