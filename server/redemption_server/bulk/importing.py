@@ -1,7 +1,8 @@
 """Imports rows in chunks, each of which is durable before the next one begins.
 
-A bad row does not take its chunk with it: the rows that are wrong are named, the others go in. What
-was imported already is kept, so that an import that was cut off is simply run again.
+A bad row is named, and is skipped or ends the import, as is wished: then every row before it is in
+and none behind it. What was imported already is kept, so that an import that was cut off is simply
+run again.
 """
 
 import re
@@ -58,20 +59,24 @@ class Import:
     region: str
     target_id: int | str
     replace: bool = False
+    skip_bad: bool = False
 
     async def run(self, rows: Iterable[Row]) -> AsyncIterator[Progress]:
         """Imports chunk by chunk; tells of each, with its bad rows. Raises Refused."""
         async with self.database.read() as connection:
             await connection.run_sync(require_target, self.org_id, self.kind.name, self.target_id)
         for chunk in _chunks(rows):
-            yield await self.add(chunk)
+            progress = await self.add(chunk)
+            yield progress
+            if progress.bad and not self.skip_bad:
+                return
 
     async def add(self, chunk: list[Row]) -> Progress:
         """Imports one chunk."""
         bad = {row.line: row.problem for row in chunk if row.message is None}
-        good = [row for row in chunk if row.message is not None]
+        good = self._rest([row for row in chunk if row.message is not None], bad)
         bad |= self._check(good)
-        good = [row for row in good if row.line not in bad]
+        good = self._rest(good, bad)
         if self.kind is PROMOTION_CODES:
             await self._give_ids(good)
         added = AddedChunk(0, 0, [])
@@ -81,15 +86,22 @@ class Import:
             )
             if not added.violations:
                 break
-            found = _by_line(good, added.violations)
-            bad |= found
-            good = [row for row in good if row.line not in found]
+            bad |= _by_line(good, added.violations)
+            good = self._rest(good, bad)
+        if bad and not self.skip_bad:
+            bad = {min(bad): bad[min(bad)]}
         return Progress(
-            chunk[-1].line,
+            chunk[-1].line if self.skip_bad or not bad else min(bad),
             added.added if good else 0,
             added.kept if good else 0,
             [BadRow(line, problem) for line, problem in sorted(bad.items())],
         )
+
+    def _rest(self, rows: list[Row], bad: dict[int, str]) -> list[Row]:
+        """The rows that go in: all but the bad ones, or those before the first bad one."""
+        if bad and not self.skip_bad:
+            return [row for row in rows if row.line < min(bad)]
+        return [row for row in rows if row.line not in bad]
 
     def _placed(self, rows: list[Row]) -> catalog_pb2.Organization:
         messages = [row.message for row in rows]

@@ -179,7 +179,7 @@ def _import(
     from redemption_server.bulk.importing import Import
 
     async def work(database: "Database", org_id: int, region: str) -> None:
-        importing = Import(database, kind, org_id, region, target, replace)
+        importing = Import(database, kind, org_id, region, target, replace, skip_bad)
         added = kept = bad = line = 0
         try:
             with _reading(file) as (opened, position), _progress(_size(file)) as advance:
@@ -189,8 +189,6 @@ def _import(
                     for row in chunk.bad:
                         typer.echo(f"{file}:{row.line}: {row.problem}", err=True)
                     advance(position())
-                    if chunk.bad and not skip_bad:
-                        break
         except CsvError as error:
             fail(f"{file}: {error}", EXIT_FAILED)
         typer.echo(f"{added} {kind.name} imported, {kept} kept, {bad} bad, through line {line}")
