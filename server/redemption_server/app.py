@@ -19,6 +19,7 @@ from redemption_server.access.rate_limit import RateLimiter
 from redemption_server.access.token_keys import TokenKeys, TokenKeysError
 from redemption_server.access.tokens import Tokens
 from redemption_server.access.windows import LocalWindows, SharedWindows
+from redemption_server.bulk.jobs import JobRunner
 from redemption_server.catalog.apply import apply_catalogs
 from redemption_server.catalog.files import CatalogFileError, read_catalog_file
 from redemption_server.commit.queue import CommitQueue
@@ -26,6 +27,7 @@ from redemption_server.feed.feed import Feed
 from redemption_server.ids import TimeOrderedIds
 from redemption_server.rpc.catalog_service import CatalogService
 from redemption_server.rpc.coupon_redemption_service import CouponRedemptionService
+from redemption_server.rpc.coupon_service import CouponService
 from redemption_server.rpc.feed_service import FeedService
 from redemption_server.rpc.ledger_service import LedgerService
 from redemption_server.rpc.outcome_service import OutcomeService
@@ -173,6 +175,7 @@ async def running_server(
             waiting_max=settings.waiting_calls_max,
         )
         feed = Feed(database)
+        jobs = JobRunner(database, clock)
         queue.on_commit(feed.committed)
         authenticator = Authenticator(database, tokens)
         services = (
@@ -180,6 +183,7 @@ async def running_server(
             CouponRedemptionService(queue, database, clock, ids),
             ReversalService(queue),
             FeedService(feed),
+            CouponService(database, jobs, clock),
             OutcomeService(database),
             CatalogService(database, authenticator),
             LedgerService(database),
@@ -191,6 +195,7 @@ async def running_server(
         server = GrpcServer(pipeline, methods, TrustedProxies(settings.trusted_proxies))
         try:
             port = await server.start(settings.grpc_address, credentials)
+            jobs.start()
 
             async def changed(up: bool) -> None:  # noqa: FBT001 — what the watch tells
                 if not up:
@@ -212,6 +217,7 @@ async def running_server(
                 feed.close()
                 await server.stop()
         finally:
+            await jobs.close()
             await queue.close()
             statistics = queue.statistics
             _log.info(

@@ -8,9 +8,8 @@ from redemption_server.bulk.kinds import PROMOTION_CODES, Kind, promotion_code_i
 from redemption_server.rules.refusals import Refused, Violation, field_invalid
 from redemption_server.storage.bulk import AddCodes
 from redemption_server.storage.database import Database
+from redemption_server.storage.issued_codes import ALPHABET
 
-ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Digits and capitals without 0, 1, I, L, O and U, which are misread or read as words."""
 LENGTH_DEFAULT = 12
 LENGTH_MAX = 64
 AFFIX_LENGTH_MAX = 50

@@ -63,6 +63,17 @@ def _organization(checker: Checker, organization: catalog_pb2.Organization, path
     check_coupons(checker, organization, path)
 
 
+def check_coupon_series(series: catalog_pb2.CouponSeries) -> list[Violation]:
+    """Everything that is wrong with a series by itself, whose coupons come in another way."""
+    checker = Checker()
+    checker.message(series, "series")
+    checker.positive("series.id", series.id)
+    _series(checker, series, "series")
+    if series.coupons:
+        checker.fail("series.coupons", "must be empty; import coupons instead")
+    return checker.violations
+
+
 def check_promotion_codes(
     checker: Checker, organization: catalog_pb2.Organization, path: str
 ) -> None:

@@ -51,13 +51,14 @@ def _encode_result(result: CouponResult) -> coupon_redemption_pb2.CouponResult:
         customer_found=result.customer_found,
     )
     if result.redemption:
-        encoded.redemption.CopyFrom(_encode_redemption(result.redemption))
+        encoded.redemption.CopyFrom(encode_redemption(result.redemption))
     elif result.violation:
         encoded.error.CopyFrom(item_status_of(result.violation))
     return encoded
 
 
-def _encode_redemption(redemption: RecordedCoupon) -> coupon_redemption_pb2.CouponRedemption:
+def encode_redemption(redemption: RecordedCoupon) -> coupon_redemption_pb2.CouponRedemption:
+    """A recorded redemption."""
     up_to = redemption.discount_up_to
     return coupon_redemption_pb2.CouponRedemption(
         redemption_id=redemption.redemption_id,

@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from redemption.v1 import (
     catalog_service_pb2,
     coupon_redemption_service_pb2,
+    coupon_service_pb2,
     feed_service_pb2,
     ledger_service_pb2,
     outcome_service_pb2,
@@ -42,6 +43,7 @@ SERVICES: tuple[str, ...] = tuple(
     for file in (
         promotion_redemption_service_pb2,
         coupon_redemption_service_pb2,
+        coupon_service_pb2,
         reversal_service_pb2,
         feed_service_pb2,
         outcome_service_pb2,

@@ -21,7 +21,7 @@ def load(connection: Connection, facts: Facts, code_keys: Sequence[str]) -> None
     coupons = connection.execute(
         select(_coupon).select_from(among(connection, org_id, _coupon.c.code_key, code_keys))
     )
-    facts.coupons = {row.code_key: _coupon_of(row) for row in coupons}
+    facts.coupons = {row.code_key: coupon_of(row) for row in coupons}
     load_more_series(connection, facts, {coupon.series_id for coupon in facts.coupons.values()})
 
 
@@ -36,7 +36,8 @@ def load_more_series(connection: Connection, facts: Facts, series_ids: set[int])
         facts.series = {**facts.series, **{row.id: series_of(row) for row in rows}}
 
 
-def _coupon_of(row: Row[tuple[object, ...]]) -> Coupon:
+def coupon_of(row: Row[tuple[object, ...]]) -> Coupon:
+    """The coupon in a row of its table."""
     return Coupon(
         code_key=row.code_key,
         series_id=row.series_id,

@@ -111,8 +111,16 @@ def _load_coupons(
     connection: Connection, org_id: int, rows: Sequence[Row[Any]]
 ) -> dict[str, FoundCouponRedemption]:
     ids = {int(row.record_id) for row in rows if row.kind not in _OF_PROMOTIONS}
+    found = load_coupon_redemptions(connection, org_id, sorted(ids))
+    return {str(redemption.redemption_id): redemption for redemption in found}
+
+
+def load_coupon_redemptions(
+    connection: Connection, org_id: int, ids: Sequence[int]
+) -> list[FoundCouponRedemption]:
+    """Coupon redemptions by their ids."""
     if not ids:
-        return {}
+        return []
     coupon, redemption = _coupon.c, _coupon_redemption.c
     statement = select(
         _coupon_redemption,
@@ -122,7 +130,7 @@ def _load_coupons(
         _reversal.c.reason,
         _reversal.c.recorded_at_ms.label("reversed_at_ms"),
     ).select_from(
-        among(connection, org_id, redemption.id, sorted(ids))
+        among(connection, org_id, redemption.id, ids)
         .outerjoin(_coupon, (coupon.org_id == org_id) & (coupon.code_key == redemption.code_key))
         .outerjoin(
             _reversed,
@@ -135,7 +143,7 @@ def _load_coupons(
             (_reversal.c.org_id == org_id) & (_reversal.c.id == _reversed.c.reversal_id),
         )
     )
-    return {str(row.id): _found_coupon(row) for row in connection.execute(statement)}
+    return [_found_coupon(row) for row in connection.execute(statement)]
 
 
 def _found_coupon(row: Row[Any]) -> FoundCouponRedemption:
