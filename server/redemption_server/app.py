@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -16,6 +16,7 @@ from redemption_server.access.authenticate import Authenticator
 from redemption_server.access.gate import Gate
 from redemption_server.access.origin import TrustedProxies
 from redemption_server.access.rate_limit import RateLimiter
+from redemption_server.access.seal import Seal
 from redemption_server.access.token_keys import TokenKeys, TokenKeysError
 from redemption_server.access.tokens import Tokens
 from redemption_server.access.windows import LocalWindows, SharedWindows
@@ -44,6 +45,9 @@ from redemption_server.storage.availability import watched
 from redemption_server.storage.catalog_apply import CatalogRefused
 from redemption_server.storage.database import Database, open_database
 from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, schema_version
+from redemption_server.webhooks.delivery import Surroundings
+from redemption_server.webhooks.posting import Poster
+from redemption_server.webhooks.sender import WebhookSender, holder_name
 
 DEMO_CATALOG = Path(__file__).parent / "catalog" / "demo.yaml"
 _POSTGRES_WRITERS = 3
@@ -124,7 +128,9 @@ def _cannot_open(url: str, error: Exception) -> StartError:
     return StartError(f"cannot open the database {make_url(url)!r}: {error}")
 
 
-async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
+async def apply_catalog_files(
+    database: Database, files: Sequence[Path], seal: Seal | None = None
+) -> int:
     """Applies catalog files, all or none; returns how many objects they hold. Raises StartError."""
     sources, errors = [], []
     for file in files:
@@ -135,7 +141,7 @@ async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
     if errors:
         raise StartError("\n".join(errors))
     try:
-        return await apply_catalogs(database, sources, foreign_secrets_fixed=False)
+        return await apply_catalogs(database, sources, foreign_secrets_fixed=False, seal=seal)
     except CatalogRefused as refused:
         lines = [f"{refused.source}: {_file_path(v.sentence)}" for v in refused.violations]
         raise StartError("\n".join(lines)) from refused
@@ -164,7 +170,8 @@ async def running_server(
         watched(opened) as database,
         _rate_limiter(settings) as rate_limiter,
     ):
-        await apply_catalog_files(database, catalog_files)
+        seal = seal_of(settings)
+        await apply_catalog_files(database, catalog_files, seal)
         ids = TimeOrderedIds()
         writers = 1 if database.mixes_organizations else _POSTGRES_WRITERS
         queue = CommitQueue(
@@ -177,6 +184,9 @@ async def running_server(
         feed = Feed(database)
         jobs = JobRunner(database, clock)
         queue.on_commit(feed.committed)
+        sender = _webhook_sender(settings, database, queue, seal, clock)
+        if sender:
+            queue.on_commit(sender.committed)
         authenticator = Authenticator(database, tokens)
         services = (
             PromotionRedemptionService(queue, database, clock),
@@ -185,7 +195,7 @@ async def running_server(
             FeedService(feed),
             CouponService(database, jobs, clock),
             OutcomeService(database),
-            CatalogService(database, authenticator),
+            CatalogService(database, authenticator, seal),
             LedgerService(database),
             TokenService(authenticator, tokens),
         )
@@ -196,6 +206,8 @@ async def running_server(
         try:
             port = await server.start(settings.grpc_address, credentials)
             jobs.start()
+            if sender:
+                sender.start()
 
             async def changed(up: bool) -> None:  # noqa: FBT001 — what the watch tells
                 if not up:
@@ -217,6 +229,8 @@ async def running_server(
                 feed.close()
                 await server.stop()
         finally:
+            if sender:
+                await sender.close()
             await jobs.close()
             await queue.close()
             statistics = queue.statistics
@@ -227,6 +241,30 @@ async def running_server(
                 split=statistics.split,
                 repeats=dict(database.repeats),
             )
+
+
+def seal_of(settings: Settings) -> Seal | None:
+    """What seals secrets of webhooks, if there are keys for it."""
+    keys = settings.webhook_keys
+    return Seal(keys.get_secret_value()) if keys else None
+
+
+def _webhook_sender(
+    settings: Settings, database: Database, queue: CommitQueue, seal: Seal | None, clock: Clock
+) -> WebhookSender | None:
+    if seal is None:
+        return None
+    return WebhookSender(
+        Surroundings(
+            database,
+            Poster(settings.webhook_private_addresses),
+            seal,
+            clock,
+            holder_name(),
+            timedelta(seconds=settings.webhook_patience_seconds),
+            lambda: queue.is_busy,
+        )
+    )
 
 
 def _server_credentials(settings: Settings) -> grpc.ServerCredentials | None:

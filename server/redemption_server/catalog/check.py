@@ -3,8 +3,10 @@
 All errors are collected; each names the path of the field and, secrets excepted, the value.
 """
 
+import base64
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import argon2
@@ -61,6 +63,28 @@ def _organization(checker: Checker, organization: catalog_pb2.Organization, path
     for item_path, series in paths.indexed(f"{path}.coupon_series", organization.coupon_series):
         _series(checker, series, item_path)
     check_coupons(checker, organization, path)
+    for item_path, webhook in paths.indexed(f"{path}.webhooks", organization.webhooks):
+        _webhook(checker, webhook, item_path)
+
+
+def _webhook(checker: Checker, webhook: catalog_pb2.Webhook, path: str) -> None:
+    parts = urlsplit(webhook.url) if webhook.url.isascii() and webhook.url.isprintable() else None
+    if not parts or parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+        checker.fail(f"{path}.url", f"must be an http(s) URL without a user, not {webhook.url!r}")
+    if not _good_webhook_secret(webhook.secret):
+        checker.fail(f"{path}.secret", "must be whsec_ and 24 to 64 bytes in base64")
+    checker.present(f"{path}.events", len(webhook.events))
+    checker.unique_over_lists(
+        paths.indexed(f"{path}.events", webhook.events), "", lambda event: event
+    )
+
+
+def _good_webhook_secret(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return secret.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 def check_coupon_series(series: catalog_pb2.CouponSeries) -> list[Violation]:
@@ -103,6 +127,7 @@ def _simple_objects(checker: Checker, organization: catalog_pb2.Organization, pa
         "promotions",
         "earned_promotions",
         "coupon_series",
+        "webhooks",
     ):
         items = getattr(organization, name)
         checker.unique(f"{path}.{name}", items, "id", lambda item: item.id)

@@ -2,7 +2,7 @@
 
 import typer
 
-from redemption_server.cli import bulk, database, serving
+from redemption_server.cli import bulk, database, serving, webhooks
 
 main = typer.Typer(
     name="redemption",
@@ -17,3 +17,4 @@ main.add_typer(database.token_commands, name="tokens")
 main.add_typer(bulk.coupon_commands, name="coupons")
 main.add_typer(bulk.customer_commands, name="customers")
 main.add_typer(bulk.promotion_commands, name="promotions")
+main.add_typer(webhooks.commands, name="webhooks")

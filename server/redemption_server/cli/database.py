@@ -49,10 +49,10 @@ def apply(files: Annotated[list[Path], typer.Argument(help="Catalog files, YAML.
     settings = start()
 
     async def run() -> None:
-        from redemption_server.app import apply_catalog_files, open_prepared_database
+        from redemption_server.app import apply_catalog_files, open_prepared_database, seal_of
 
         async with open_prepared_database(settings) as database:
-            applied = await apply_catalog_files(database, files)
+            applied = await apply_catalog_files(database, files, seal_of(settings))
         typer.echo(f"{applied} objects applied")
 
     run_command(run())

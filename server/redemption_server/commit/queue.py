@@ -59,7 +59,7 @@ class CommitQueue:
         self._arrived = asyncio.Event()
         self._closing = False
         self._pace = Pace(writers)
-        self._committed: Callable[[set[int]], None] = lambda _: None
+        self._listeners: list[Callable[[set[int]], None]] = []
         self.statistics = QueueStatistics()
         self._writers = [asyncio.create_task(self._write()) for _ in range(writers)]
 
@@ -85,7 +85,12 @@ class CommitQueue:
 
     def on_commit(self, committed: Callable[[set[int]], None]) -> None:
         """Has `committed` told, after each batch, what organisations something was recorded for."""
-        self._committed = committed
+        self._listeners.append(committed)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether callers wait."""
+        return bool(self._waiting)
 
     def give_up_waiting(self) -> None:
         """Answers who waits with UNAVAILABLE: the database is away."""
@@ -146,7 +151,9 @@ class CommitQueue:
                 await self._run([one], work.alone(position))
         else:
             _answer(waiting, outcomes)
-            self._committed({o.caller.org_id for o in outcomes if isinstance(o, Granted)})
+            org_ids = {o.caller.org_id for o in outcomes if isinstance(o, Granted)}
+            for committed in self._listeners:
+                committed(org_ids)
 
 
 def _answer(waiting: list[_Waiting], outcomes: list[Outcome]) -> None:

@@ -3,7 +3,7 @@
 Cells are in the order of the columns in `catalog_tables`; the catalog was checked before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -257,6 +257,24 @@ def _policies(message: Any) -> str:
         )
         pairs.append((policy.reason, sum(part for given, part in parts if given)))
     return _json(sorted(pairs))
+
+
+def webhook_rows(
+    organization: catalog_pb2.Organization, sealed_secrets: Mapping[tuple[int, str], bytes]
+) -> list[Cells]:
+    """Rows of `webhook`."""
+    return [
+        (
+            organization.id,
+            webhook.id,
+            webhook.url,
+            sealed_secrets[organization.id, webhook.id],
+            _json(sorted(webhook.events)),
+            webhook.every_coupon,
+            _default_true(webhook),
+        )
+        for webhook in organization.webhooks
+    ]
 
 
 def _default_true(message: Any) -> bool:

@@ -15,6 +15,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class WebhookEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WEBHOOK_EVENT_UNSPECIFIED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_PROMOTION_REDEEMED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_COUPON_REDEEMED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_PROMOTION_REVERSED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_COUPON_REVERSED: _ClassVar[WebhookEvent]
+
 class CustomerAccess(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CUSTOMER_ACCESS_UNSPECIFIED: _ClassVar[CustomerAccess]
@@ -58,6 +66,11 @@ class DayOfWeek(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DAY_OF_WEEK_FRI: _ClassVar[DayOfWeek]
     DAY_OF_WEEK_SAT: _ClassVar[DayOfWeek]
     DAY_OF_WEEK_SUN: _ClassVar[DayOfWeek]
+WEBHOOK_EVENT_UNSPECIFIED: WebhookEvent
+WEBHOOK_EVENT_PROMOTION_REDEEMED: WebhookEvent
+WEBHOOK_EVENT_COUPON_REDEEMED: WebhookEvent
+WEBHOOK_EVENT_PROMOTION_REVERSED: WebhookEvent
+WEBHOOK_EVENT_COUPON_REVERSED: WebhookEvent
 CUSTOMER_ACCESS_UNSPECIFIED: CustomerAccess
 CUSTOMER_ACCESS_READ: CustomerAccess
 CUSTOMER_ACCESS_WRITE: CustomerAccess
@@ -92,7 +105,7 @@ class Catalog(_message.Message):
     def __init__(self, organizations: _Optional[_Iterable[_Union[Organization, _Mapping]]] = ...) -> None: ...
 
 class Organization(_message.Message):
-    __slots__ = ("id", "name", "region", "time_zone", "redemption_without_evaluation", "check_earned_promotion_owner", "rate_limit_per_minute", "tills", "credentials", "products", "customers", "promotions", "earned_promotions", "coupon_series")
+    __slots__ = ("id", "name", "region", "time_zone", "redemption_without_evaluation", "check_earned_promotion_owner", "rate_limit_per_minute", "tills", "credentials", "products", "customers", "promotions", "earned_promotions", "coupon_series", "webhooks")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +120,7 @@ class Organization(_message.Message):
     PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     EARNED_PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     COUPON_SERIES_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOKS_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: str
     region: str
@@ -121,7 +135,24 @@ class Organization(_message.Message):
     promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
     earned_promotions: _containers.RepeatedCompositeFieldContainer[EarnedPromotion]
     coupon_series: _containers.RepeatedCompositeFieldContainer[CouponSeries]
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., region: _Optional[str] = ..., time_zone: _Optional[str] = ..., redemption_without_evaluation: _Optional[bool] = ..., check_earned_promotion_owner: _Optional[bool] = ..., rate_limit_per_minute: _Optional[int] = ..., tills: _Optional[_Iterable[_Union[Till, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., customers: _Optional[_Iterable[_Union[Customer, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., earned_promotions: _Optional[_Iterable[_Union[EarnedPromotion, _Mapping]]] = ..., coupon_series: _Optional[_Iterable[_Union[CouponSeries, _Mapping]]] = ...) -> None: ...
+    webhooks: _containers.RepeatedCompositeFieldContainer[Webhook]
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., region: _Optional[str] = ..., time_zone: _Optional[str] = ..., redemption_without_evaluation: _Optional[bool] = ..., check_earned_promotion_owner: _Optional[bool] = ..., rate_limit_per_minute: _Optional[int] = ..., tills: _Optional[_Iterable[_Union[Till, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., customers: _Optional[_Iterable[_Union[Customer, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., earned_promotions: _Optional[_Iterable[_Union[EarnedPromotion, _Mapping]]] = ..., coupon_series: _Optional[_Iterable[_Union[CouponSeries, _Mapping]]] = ..., webhooks: _Optional[_Iterable[_Union[Webhook, _Mapping]]] = ...) -> None: ...
+
+class Webhook(_message.Message):
+    __slots__ = ("id", "url", "secret", "events", "every_coupon", "active")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    EVERY_COUPON_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    url: str
+    secret: str
+    events: _containers.RepeatedScalarFieldContainer[WebhookEvent]
+    every_coupon: bool
+    active: bool
+    def __init__(self, id: _Optional[str] = ..., url: _Optional[str] = ..., secret: _Optional[str] = ..., events: _Optional[_Iterable[_Union[WebhookEvent, str]]] = ..., every_coupon: _Optional[bool] = ..., active: _Optional[bool] = ...) -> None: ...
 
 class Till(_message.Message):
     __slots__ = ("id", "code")

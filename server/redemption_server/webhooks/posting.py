@@ -1,0 +1,124 @@
+"""Posts messages to addresses that others chose: no redirect is followed, no private address asked.
+
+The name is resolved here and the connection made to the address that was looked at, so that a name
+cannot mean one thing when it is checked and another when it is used.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from standardwebhooks import Webhook
+
+from redemption_server.webhooks.message import CONTENT_TYPE
+
+_SECONDS_MAX = 15.0
+_CONNECT_SECONDS_MAX = 5.0
+_ANSWER_BYTES_MAX = 64 * 1024
+_ERROR_LENGTH_MAX = 200
+
+
+class DeliveryError(Exception):
+    """A message was not taken; the text says why, without anything that the receiver said."""
+
+
+@dataclass(slots=True)
+class Poster:
+    """Posts signed messages; close it at the end."""
+
+    private_addresses: bool
+    _client: httpx.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        timeout = httpx.Timeout(_SECONDS_MAX, connect=_CONNECT_SECONDS_MAX)
+        # No proxy and no credentials of the environment.
+        self._client = httpx.AsyncClient(
+            timeout=timeout, follow_redirects=False, trust_env=False, verify=_tls()
+        )
+
+    async def close(self) -> None:
+        """Lets connections go."""
+        await self._client.aclose()
+
+    async def post(
+        self, url: str, secret: str, message_id: str, body: bytes, now: datetime
+    ) -> None:
+        """Posts a message. Raises DeliveryError unless the answer is a 2xx."""
+        headers = {
+            "Content-Type": CONTENT_TYPE,
+            "User-Agent": "redemption-webhooks/1",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(message_id, now, body.decode()),
+        }
+        try:
+            async with asyncio.timeout(_SECONDS_MAX):
+                status = await self._send(url, headers, body)
+        except TimeoutError as error:
+            raise DeliveryError(f"no answer within {_SECONDS_MAX:.0f} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise DeliveryError(type(error).__name__[:_ERROR_LENGTH_MAX]) from error
+        if not 200 <= status < 300:
+            raise DeliveryError(f"answered {status}")
+
+    async def _send(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme != "https" and not self.private_addresses:
+            raise DeliveryError("the URL is not https")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        address = await self._resolve(host, port)
+        shown = f"[{address}]" if ":" in address else address
+        target = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
+        request = self._client.build_request(
+            "POST",
+            target,
+            content=body,
+            headers={**headers, "Host": parts.netloc},
+            extensions={"sni_hostname": host},
+        )
+        answer = await self._client.send(request, stream=True)
+        try:
+            # Read so that the connection can be used again, but not whatever is sent.
+            read = 0
+            async for piece in answer.aiter_raw():
+                read += len(piece)
+                if read > _ANSWER_BYTES_MAX:
+                    break
+        finally:
+            await answer.aclose()
+        return answer.status_code
+
+    async def _resolve(self, host: str, port: int) -> str:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise DeliveryError("the name of the host cannot be resolved") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        for address in addresses:
+            if self.private_addresses or _is_public(address):
+                return address
+        raise DeliveryError("the host has no public address")
+
+
+def _is_public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        elif parsed.sixtofour or parsed.teredo:
+            # They lead to an IPv4 address that is not looked at.
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
