@@ -23,6 +23,7 @@ from redemption_server.access.windows import LocalWindows, SharedWindows
 from redemption_server.bulk.jobs import JobRunner
 from redemption_server.catalog.apply import apply_catalogs
 from redemption_server.catalog.files import CatalogFileError, read_catalog_file
+from redemption_server.commit.pruner import Pruner
 from redemption_server.commit.queue import CommitQueue
 from redemption_server.feed.feed import Feed
 from redemption_server.ids import TimeOrderedIds
@@ -183,6 +184,12 @@ async def running_server(
         )
         feed = Feed(database)
         jobs = JobRunner(database, clock)
+        pruner = Pruner(
+            database,
+            clock,
+            _days(settings.event_retention_days),
+            _days(settings.answer_retention_days),
+        )
         queue.on_commit(feed.committed)
         sender = _webhook_sender(settings, database, queue, seal, clock)
         if sender:
@@ -206,6 +213,7 @@ async def running_server(
         try:
             port = await server.start(settings.grpc_address, credentials)
             jobs.start()
+            pruner.start()
             if sender:
                 sender.start()
 
@@ -231,6 +239,7 @@ async def running_server(
         finally:
             if sender:
                 await sender.close()
+            await pruner.close()
             await jobs.close()
             await queue.close()
             statistics = queue.statistics
@@ -241,6 +250,10 @@ async def running_server(
                 split=statistics.split,
                 repeats=dict(database.repeats),
             )
+
+
+def _days(days: int | None) -> timedelta | None:
+    return None if days is None else timedelta(days=days)
 
 
 def seal_of(settings: Settings) -> Seal | None:
