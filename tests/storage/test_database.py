@@ -1,9 +1,12 @@
 """What `transact` promises, on each engine."""
 
 import asyncio
+import gc
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -219,3 +222,29 @@ async def test_a_postgresql_whose_schema_is_older_is_refused(database_url: str) 
     with pytest.raises(StartError, match="run `redemption migrate`"):
         async with open_prepared_database(Settings(database_url=SecretStr(database_url))):
             pass
+
+
+async def test_readers_that_are_cancelled_leave_nothing_behind(sqlite_url: str) -> None:
+    """However often: a gateway gives up waiting, a deadline passes, and a server stops."""
+    wrong: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    chance = random.Random(1)
+    database = open_database(sqlite_url)
+
+    async def read() -> None:
+        async with database.read() as connection:
+            for _ in range(3):
+                await connection.run_sync(lambda c: c.execute(text("SELECT 1")).all())
+
+    for _ in range(100):
+        readers = [asyncio.create_task(read()) for _ in range(12)]
+        for _ in range(chance.randrange(40)):
+            await asyncio.sleep(0)
+        for reader in readers * 2:
+            reader.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(*readers, return_exceptions=True)
+    gc.collect()
+    await read()
+    await database.close()
+    assert wrong == []

@@ -175,12 +175,12 @@ class SqliteDatabase:
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.read`."""
-        return self._readers.connect()
+        return sqlite.ReaderConnection(self._readers)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """See `Database.snapshot`."""
-        async with self._reporters.connect() as connection:
+        async with sqlite.ReaderConnection(self._reporters) as connection:
             await connection.exec_driver_sql("BEGIN")
             yield connection
 

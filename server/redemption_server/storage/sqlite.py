@@ -1,12 +1,16 @@
 """SQLite connections: durable commits, immediate write transactions, readers that cannot write."""
 
+import asyncio
 import sqlite3
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+
+Result = TypeVar("Result")
 
 _BUSY_TIMEOUT_MS = 5_000
 _PAGE_CACHE_KIB = 65_536
@@ -41,6 +45,57 @@ def writer_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+class ReaderConnection(AsyncConnection):
+    """A connection that finishes what it has begun when its caller is cancelled, then lets go.
+
+    A read is bounded. Cut off in the middle it would take its connection and thread with it, and
+    leave behind a task that never ends.
+    """
+
+    __slots__ = ("_leaving", "_under_way")
+
+    async def start(self, is_ctxmanager: bool = False) -> Self:  # noqa: FBT001, FBT002
+        """See `AsyncConnection.start`."""
+        self._under_way: set[asyncio.Task[Any]] = set()
+        try:
+            await self._finish(super().start(is_ctxmanager))
+        except asyncio.CancelledError:
+            # Nobody else will let go what is only being taken.
+            self._leaving = asyncio.create_task(self.close())
+            raise
+        return self
+
+    async def run_sync(self, fn: Callable[..., Result], *arg: Any, **kw: Any) -> Result:
+        """See `AsyncConnection.run_sync`."""
+        return await self._finish(super().run_sync(fn, *arg, **kw))
+
+    async def execute(self, *arg: Any, **kw: Any) -> Any:
+        """See `AsyncConnection.execute`."""
+        return await self._finish(super().execute(*arg, **kw))
+
+    async def close(self) -> None:
+        """See `AsyncConnection.close`."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await super().close()
+
+    async def _finish(self, work: Coroutine[Any, Any, Result]) -> Result:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Nobody is there to be told what it comes to.
+            task.add_done_callback(_ignore)
+            raise
+
+
+def _ignore(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def reader_engine(url: str, size: int) -> AsyncEngine:
