@@ -87,7 +87,7 @@ async def used(desk: Desk) -> list[Used]:
     """All counters that count something, in order."""
     rows = await desk.rows(
         "SELECT scope, used, member, window_start FROM usage WHERE used <> 0 "
-        "ORDER BY scope, window_start, member"
+        "ORDER BY scope, window_start, member, subject"
     )
     return [
         Used(Scope(scope), count, member, date.fromordinal(day).isoformat() if day else "")
