@@ -20,8 +20,6 @@ TESTS = Path(__file__).parent.parent
 
 # Reasons that nothing can provoke yet, with what will. Empty in the end.
 PENDING = {
-    "REDEMPTION_NOT_FOUND": "reversal",
-    "REDEMPTION_REVERSED": "reversal",
     "SERIES_NOT_FOUND": "series that are read and changed one by one",
     "SERIES_EXISTS": "series that are read and changed one by one",
     "COUPON_ISSUED": "issuing coupons",

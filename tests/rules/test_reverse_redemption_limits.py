@@ -50,7 +50,9 @@ async def test_a_limit_that_was_lowered_below_what_is_left(desk: Desk) -> None:
     for identifier, left in zip("abcd", (4, 3, 2, 1), strict=True):
         await refuse_once(desk, use())
         await reverse(desk, transaction_identifier=identifier)
-        assert await used(desk) == [Used(Scope.PROMOTION, left)]
+        # The database holds the counter to its limit again once it is within.
+        held_to = 2 if left <= 2 else None
+        assert await desk.rows("SELECT used, use_limit FROM usage") == [(left, held_to)]
     await redeem(desk, "f")
     await refuse_once(desk, use())
 
