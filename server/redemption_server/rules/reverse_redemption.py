@@ -112,7 +112,8 @@ def _grant(plan: Plan, facts: Facts, now: datetime, ids: IdSource) -> Granted:
         comes_back = returned(_policies(item, facts), command.reason)
         records.append(ReversedRecord(item.key, comes_back))
         for counter in counted:
-            if PART_OF_SCOPE[counter.key.scope] & comes_back:
+            # A discount of nothing gives nothing back.
+            if counter.amount and PART_OF_SCOPE[counter.key.scope] & comes_back:
                 before = given_back.get(counter.key)
                 amount = counter.amount + (before.amount if before else 0)
                 given_back[counter.key] = _Counted(counter.key, amount, counter.limit)

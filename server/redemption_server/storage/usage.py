@@ -88,16 +88,20 @@ def drop_unused(connection: Connection, org_id: int, keys: Iterable[CounterKey])
 
 
 def add_usage(connection: Connection, org_id: int, changes: Iterable[UsageChange]) -> None:
-    """Adds what a batch was granted, one row per counter; what came back is negative."""
-    summed: dict[CounterKey, UsageChange] = {}
+    """Changes counters by what a batch was granted: at most one row back and one row more for each.
+
+    What comes back was counted before the batch, so that taking it off first is never less than
+    nothing, and leaves the room in which the rest was granted.
+    """
+    returned: dict[CounterKey, UsageChange] = {}
+    taken: dict[CounterKey, UsageChange] = {}
     for change in changes:
+        summed = returned if change.amount < 0 else taken
         before = summed.get(change.key)
         amount = change.amount + (before.amount if before else 0)
         summed[change.key] = change._replace(amount=amount)
-    taken, returned = [], []
-    for key, change in sorted(summed.items()):
-        row = (org_id, *key, change.amount, change.limit)
-        # What comes back was counted in a row before; an insert of less than nothing would fail.
-        returned.append(row) if change.amount < 0 else taken.append((*row, to_ms(change.at)))
-    insert_rows(connection, _usage, taken, _ADD)
-    add_to_rows(connection, _usage, "used", "use_limit", returned)
+    # An insert of less than nothing would fail; and only what is taken says when it last was.
+    less = [(org_id, *key, c.amount, c.limit) for key, c in sorted(returned.items())]
+    more = [(org_id, *key, c.amount, c.limit, to_ms(c.at)) for key, c in sorted(taken.items())]
+    add_to_rows(connection, _usage, "used", "use_limit", less)
+    insert_rows(connection, _usage, more, _ADD)
