@@ -14,7 +14,13 @@ from redemption.v1 import feed_service_pb2, feed_service_pb2_grpc
 from tests.support.load import METADATA
 from tests.support.service import status_of
 
-_SECONDS = 10.0
+# A client that takes in little before it reads.
+NARROW = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 16_384),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+_SECONDS = 20.0
 _Response = feed_service_pb2.WatchRedemptionsResponse
 
 
@@ -65,10 +71,13 @@ class Watch:
     async def failure(self, seconds: float = _SECONDS) -> Status:
         """The status that the watch ends with, whatever it tells before."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async with asyncio.timeout(seconds):
-                while True:
-                    await self.response(seconds)
+            await self._to_the_end(seconds)
         return status_of(caught.value)
+
+    async def _to_the_end(self, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            while True:
+                await self.response(seconds)
 
 
 async def _error(call: Any) -> grpc.aio.AioRpcError:
