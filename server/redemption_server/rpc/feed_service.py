@@ -39,11 +39,10 @@ class FeedService:
         """See the proto."""
         after, passes = _decode(request)
         org_id = call.identity.caller.org_id
-        async with aclosing(self._feed.watch(org_id, after)) as pages:
+        async with aclosing(self._feed.watch(org_id, after, passes)) as pages:
             async for events, sequence in pages:
-                passing = [self._encode(org_id, event) for event in events if passes(event)]
-                if passing or not events:
-                    yield _Response(events=passing, sequence=sequence)
+                encoded = [self._encode(org_id, event) for event in events]
+                yield _Response(events=encoded, sequence=sequence)
 
     def _encode(self, org_id: int, event: FoundEvent) -> feed_service_pb2.FeedEvent:
         key = (org_id, event.sequence)
