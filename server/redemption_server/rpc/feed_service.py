@@ -33,7 +33,8 @@ class FeedService:
 
     def methods(self) -> list[StreamMethod]:
         """The RPCs of the service."""
-        return [StreamMethod(f"/{SERVICE}/WatchRedemptions", Access.DEFAULT, self.watch)]
+        name = f"/{SERVICE}/WatchRedemptions"
+        return [StreamMethod(name, Access.DEFAULT, self.watch, endless=True)]
 
     async def watch(self, request: _Request, call: Call) -> AsyncGenerator[_Response, None]:
         """See the proto."""
