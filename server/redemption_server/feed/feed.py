@@ -1,7 +1,7 @@
 """Who watches what: one `OrganizationFeed` for each organisation that somebody watches."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -34,19 +34,20 @@ class Feed:
         self._closing.set()
 
     async def watch(
-        self, org_id: int, after: int | None
+        self, org_id: int, after: int | None, passes: Callable[[FoundEvent], bool]
     ) -> AsyncGenerator[tuple[Sequence[FoundEvent], int], None]:
-        """Pages of events, each with the number of the last event that it covers.
+        """Pages of the events that pass, each with the number of the last event that it covers.
 
-        The first page is empty and comes at once, others at least every HEARTBEAT_SECONDS. Raises
-        Refused: FIELD_INVALID, SEQUENCE_PRUNED; UNAVAILABLE when the server stops.
+        The first page is empty and comes at once, others at least every HEARTBEAT_SECONDS, with
+        nothing in them if nothing has passed. Raises Refused: FIELD_INVALID, SEQUENCE_PRUNED;
+        UNAVAILABLE when the server stops.
         """
         feed = self._feeds.setdefault(org_id, OrganizationFeed(self.database, org_id))
         feed.watchers += 1
         try:
             position = await feed.begin(after)
             yield (), position
-            async with aclosing(self._pages(feed, position)) as pages:
+            async with aclosing(self._pages(feed, position, passes)) as pages:
                 async for events, position in pages:
                     yield events, position
         finally:
@@ -56,21 +57,28 @@ class Feed:
                 del self._feeds[org_id]
 
     async def _pages(
-        self, feed: OrganizationFeed, position: int
+        self, feed: OrganizationFeed, position: int, passes: Callable[[FoundEvent], bool]
     ) -> AsyncGenerator[tuple[Sequence[FoundEvent], int], None]:
+        loop = asyncio.get_running_loop()
         closing = asyncio.create_task(self._closing.wait())
+        waiting: asyncio.Future[Sequence[FoundEvent]] | None = None
+        due = loop.time() + HEARTBEAT_SECONDS
         try:
             while True:
-                waiting = asyncio.ensure_future(feed.after(position, HEARTBEAT_SECONDS))
+                waiting = asyncio.ensure_future(feed.after(position, due - loop.time()))
                 await asyncio.wait([waiting, closing], return_when=asyncio.FIRST_COMPLETED)
                 if not waiting.done():
-                    waiting.cancel()
                     raise Refused.because(
                         Reason.UNAVAILABLE, "The service is stopping, watch again from here"
                     )
                 events = waiting.result()
                 if events:
                     position = events[-1].sequence
-                yield events, position
+                passing = [event for event in events if passes(event)]
+                if passing or loop.time() >= due:
+                    yield passing, position
+                    due = loop.time() + HEARTBEAT_SECONDS
         finally:
             closing.cancel()
+            if waiting:
+                waiting.cancel()

@@ -78,7 +78,11 @@ class OrganizationFeed:
         if kept and kept[0].sequence <= sequence + 1:
             first = sequence + 1 - kept[0].sequence
             return list(islice(kept, first, first + PAGE))
-        return await self._load(sequence)
+        events = await self._load(sequence)
+        if not events and sequence < self._position:
+            # There were some: all of them have been pruned.
+            raise _pruned(sequence, await self._first_kept())
+        return events
 
     def committed(self) -> None:
         """There is something new."""
@@ -125,6 +129,10 @@ class OrganizationFeed:
             last = await connection.run_sync(last_sequence, self.org_id)
         self._kept.clear()
         self._advance(last)
+
+    async def _first_kept(self) -> int:
+        async with self.database.read() as connection:
+            return (await connection.run_sync(pruned, self.org_id)).events_through + 1
 
     async def _load(self, after: int) -> list[FoundEvent]:
         async with self.database.read() as connection:

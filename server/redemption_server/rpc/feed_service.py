@@ -33,17 +33,17 @@ class FeedService:
 
     def methods(self) -> list[StreamMethod]:
         """The RPCs of the service."""
-        return [StreamMethod(f"/{SERVICE}/WatchRedemptions", Access.DEFAULT, self.watch)]
+        name = f"/{SERVICE}/WatchRedemptions"
+        return [StreamMethod(name, Access.DEFAULT, self.watch, endless=True)]
 
     async def watch(self, request: _Request, call: Call) -> AsyncGenerator[_Response, None]:
         """See the proto."""
         after, passes = _decode(request)
         org_id = call.identity.caller.org_id
-        async with aclosing(self._feed.watch(org_id, after)) as pages:
+        async with aclosing(self._feed.watch(org_id, after, passes)) as pages:
             async for events, sequence in pages:
-                passing = [self._encode(org_id, event) for event in events if passes(event)]
-                if passing or not events:
-                    yield _Response(events=passing, sequence=sequence)
+                encoded = [self._encode(org_id, event) for event in events]
+                yield _Response(events=encoded, sequence=sequence)
 
     def _encode(self, org_id: int, event: FoundEvent) -> feed_service_pb2.FeedEvent:
         key = (org_id, event.sequence)

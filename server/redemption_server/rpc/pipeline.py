@@ -92,11 +92,12 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class StreamMethod:
-    """An RPC that answers with a stream."""
+    """An RPC that answers with a stream; one that is `endless` does not end by itself."""
 
     name: str
     access: Access
     handle: Callable[[Any, Call], AsyncGenerator[Message, None]]
+    endless: bool = False
 
     def repeatable(self, request: Message) -> bool:
         """Streams only read."""

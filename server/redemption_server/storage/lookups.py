@@ -186,7 +186,7 @@ def load_redemptions(
         codes = select(_code.c.id, _code.c.code).select_from(
             among(connection, org_id, _code.c.id, code_ids)
         )
-        spelled.update(row.t for row in connection.execute(codes))
+        spelled.update((row.id, row.code) for row in connection.execute(codes))
     return [_found(row, spelled) for row in rows]
 
 
