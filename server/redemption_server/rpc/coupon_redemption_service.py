@@ -11,7 +11,7 @@ from redemption_server.rpc.pipeline import Call, Method
 from redemption_server.rules.commands import Clock, IdSource, RedeemCoupons
 from redemption_server.rules.outcomes import RecordedCoupons, Replayed
 from redemption_server.rules.reasons import Reason
-from redemption_server.rules.refusals import Refused
+from redemption_server.rules.refusals import Refused, Violation
 from redemption_server.storage.database import Database
 
 SERVICE = "redemption.v1.CouponRedemptionService"
@@ -60,7 +60,8 @@ class CouponRedemptionService:
         if isinstance(outcome, Refused):
             raise outcome
         assert isinstance(outcome.answer, RecordedCoupons)
-        call.misses.count += _unknown_codes(outcome.answer)
+        # All are told, so that one behind another tells a guesser just as much.
+        call.misses.count += sum(map(_is_unknown, (v for found in violations for v in found)))
         return encode_validate_coupons(outcome.answer, violations)
 
     async def _try(self, command: RedeemCoupons) -> Tried:
@@ -69,8 +70,11 @@ class CouponRedemptionService:
 
 
 def _unknown_codes(answer: RecordedCoupons) -> int:
-    violations = (result.violation for result in answer.results)
-    return sum(v is not None and v.reason is Reason.CODE_NOT_FOUND for v in violations)
+    return sum(_is_unknown(result.violation) for result in answer.results)
+
+
+def _is_unknown(violation: Violation | None) -> bool:
+    return violation is not None and violation.reason is Reason.CODE_NOT_FOUND
 
 
 def _has_key(request: _Request) -> bool:

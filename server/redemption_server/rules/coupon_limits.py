@@ -77,11 +77,14 @@ def too_soon(trial: Trial) -> Checked:
     )
 
 
-def customer_or_series_used_up(trial: Trial) -> Checked:
+def customer_used_up(trial: Trial) -> Checked:
     """Row 19."""
-    return _used_up(trial, Scope.SERIES_CUSTOMER, "customer") or _used_up(
-        trial, Scope.SERIES, "series"
-    )
+    return _used_up(trial, Scope.SERIES_CUSTOMER, "customer")
+
+
+def series_used_up(trial: Trial) -> Checked:
+    """Row 19."""
+    return _used_up(trial, Scope.SERIES, "series")
 
 
 def _counters(case: Case) -> Iterator[Counter]:

@@ -42,9 +42,13 @@ REQUEST_CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
 
 COUPON_CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
     checks.coupon_revoked,
-    checks.expired,
+    checks.series_expired,
+    checks.coupon_expired,
+    checks.series_not_started,
     checks.too_early,
-    checks.time_not_allowed,
+    checks.day_of_week_not_allowed,
+    checks.day_of_month_not_allowed,
+    checks.hour_not_allowed,
     checks.not_owned,
     checks.till_not_allowed,
     checks.number_missing,
@@ -53,7 +57,8 @@ COUPON_CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
     limits.repeated_by_customer,
     limits.coupon_used_up,
     limits.too_soon,
-    limits.customer_or_series_used_up,
+    limits.customer_used_up,
+    limits.series_used_up,
 )
 """Rows 7 to 19, which look at a coupon that exists."""
 

@@ -15,6 +15,7 @@ from redemption_server.rules.refusals import Refused
 from redemption_server.storage.bulk import hold_alone, require_target
 from redemption_server.storage.catalog_messages import coupon_message
 from redemption_server.storage.catalog_tables import CouponRow, CouponSeriesRow, CustomerRow
+from redemption_server.storage.counted import coupon_sums, sums
 from redemption_server.storage.coupon_facts import coupon_of, series_of
 from redemption_server.storage.dialect import insert_rows, table_of
 from redemption_server.storage.feed_events import FoundCouponRedemption, load_coupon_redemptions
@@ -137,7 +138,8 @@ def load_coupon(connection: Connection, org_id: int, code: str) -> CouponDetails
     used = usage[of_coupon].used
     if series.max_redemptions_per_coupon is None:
         # What has no limit has no counter.
-        used = sum(1 for redemption in found if not redemption.reversal)
+        of_code = _redemption.c.code_key == row.code_key
+        used = sum(s.used for s in sums(connection, coupon_sums(org_id, Scope.COUPON, of_code)))
     return CouponDetails(
         coupon_message(row, with_validation_code=False),
         coupon_of(row),
