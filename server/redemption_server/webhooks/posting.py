@@ -32,18 +32,15 @@ class Poster:
     """Posts signed messages; close it at the end."""
 
     private_addresses: bool
-    _client: httpx.AsyncClient = field(init=False)
+    _transport: httpx.AsyncHTTPTransport = field(init=False)
 
     def __post_init__(self) -> None:
-        timeout = httpx.Timeout(_SECONDS_MAX, connect=_CONNECT_SECONDS_MAX)
-        # No proxy and no credentials of the environment.
-        self._client = httpx.AsyncClient(
-            timeout=timeout, follow_redirects=False, trust_env=False, verify=_tls()
-        )
+        # Less than a client: no cookies, no redirects, no proxy and no password of the environment.
+        self._transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
 
     async def close(self) -> None:
         """Lets connections go."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def post(
         self, url: str, secret: str, message_id: str, body: bytes, now: datetime
@@ -75,14 +72,15 @@ class Poster:
         address = await self._resolve(host, port)
         shown = f"[{address}]" if ":" in address else address
         target = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
-        request = self._client.build_request(
+        timeout = httpx.Timeout(_SECONDS_MAX, connect=_CONNECT_SECONDS_MAX)
+        request = httpx.Request(
             "POST",
             target,
             content=body,
             headers={**headers, "Host": parts.netloc},
-            extensions={"sni_hostname": host},
+            extensions={"sni_hostname": host, "timeout": timeout.as_dict()},
         )
-        answer = await self._client.send(request, stream=True)
+        answer = await self._transport.handle_async_request(request)
         try:
             # Read so that the connection can be used again, but not whatever is sent.
             read = 0
