@@ -27,20 +27,26 @@ class DeliveryError(Exception):
     """A message was not taken; the text says why, without anything that the receiver said."""
 
 
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 @dataclass(slots=True)
 class Poster:
     """Posts signed messages; close it at the end."""
 
     private_addresses: bool
-    _transport: httpx.AsyncHTTPTransport = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Less than a client: no cookies, no redirects, no proxy and no password of the environment.
-        self._transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
+    _tls: ssl.SSLContext = field(init=False, default_factory=_tls_context)
+    # By the name of the host: connections are made to addresses, and one that was made for a name
+    # whose certificate was looked at must not be used for another.
+    _transports: dict[str, httpx.AsyncHTTPTransport] = field(init=False, default_factory=dict)
 
     async def close(self) -> None:
         """Lets connections go."""
-        await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
     async def post(
         self, url: str, secret: str, message_id: str, body: bytes, now: datetime
@@ -80,7 +86,7 @@ class Poster:
             headers={**headers, "Host": parts.netloc},
             extensions={"sni_hostname": host, "timeout": timeout.as_dict()},
         )
-        answer = await self._transport.handle_async_request(request)
+        answer = await self._transport(host).handle_async_request(request)
         try:
             # Read so that the connection can be used again, but not whatever is sent.
             read = 0
@@ -91,6 +97,15 @@ class Poster:
         finally:
             await answer.aclose()
         return answer.status_code
+
+    def _transport(self, host: str) -> httpx.AsyncHTTPTransport:
+        if host not in self._transports:
+            # Less than a client: no cookies, no redirects, no proxy or password of the environment.
+            # Each webhook has one message under way, so that connections need no limit.
+            self._transports[host] = httpx.AsyncHTTPTransport(
+                verify=self._tls, trust_env=False, limits=httpx.Limits(max_connections=None)
+            )
+        return self._transports[host]
 
     async def _resolve(self, host: str, port: int) -> str:
         loop = asyncio.get_running_loop()
@@ -114,9 +129,3 @@ def _is_public(address: str) -> bool:
             # They lead to an IPv4 address that is not looked at.
             return False
     return parsed.is_global and not parsed.is_multicast
-
-
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
