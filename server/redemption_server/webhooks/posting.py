@@ -111,7 +111,8 @@ class Poster:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: it is no name, as one with an empty part.
             raise DeliveryError("the name of the host cannot be resolved") from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
