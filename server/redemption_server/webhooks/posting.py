@@ -21,6 +21,12 @@ _SECONDS_MAX = 15.0
 _CONNECT_SECONDS_MAX = 5.0
 _ANSWER_BYTES_MAX = 64 * 1024
 _ERROR_LENGTH_MAX = 200
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# They lead to an IPv4 address that is not looked at: IPv4-compatible, NAT64 of a network's own,
+# Teredo, 6to4.
+_LEADING_ELSEWHERE = tuple(
+    map(ipaddress.IPv6Network, ("::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+)
 
 
 class DeliveryError(Exception):
@@ -124,9 +130,8 @@ class Poster:
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            parsed = parsed.ipv4_mapped
-        elif parsed.sixtofour or parsed.teredo:
-            # They lead to an IPv4 address that is not looked at.
+        if parsed.ipv4_mapped or parsed in _NAT64:
+            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        elif parsed.is_site_local or any(parsed in network for network in _LEADING_ELSEWHERE):
             return False
     return parsed.is_global and not parsed.is_multicast
