@@ -68,15 +68,26 @@ def _organization(checker: Checker, organization: catalog_pb2.Organization, path
 
 
 def _webhook(checker: Checker, webhook: catalog_pb2.Webhook, path: str) -> None:
-    parts = urlsplit(webhook.url) if webhook.url.isascii() and webhook.url.isprintable() else None
-    if not parts or parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+    if not _good_webhook_url(webhook.url):
         checker.fail(f"{path}.url", f"must be an http(s) URL without a user, not {webhook.url!r}")
     if not _good_webhook_secret(webhook.secret):
         checker.fail(f"{path}.secret", "must be whsec_ and 24 to 64 bytes in base64")
     checker.present(f"{path}.events", len(webhook.events))
-    checker.unique_over_lists(
-        paths.indexed(f"{path}.events", webhook.events), "", lambda event: event
-    )
+    for index, (item_path, event) in enumerate(paths.indexed(f"{path}.events", webhook.events)):
+        if not event:
+            checker.fail(item_path, "must be an event")
+        elif event in webhook.events[:index]:
+            checker.fail(item_path, "stands twice in the list")
+
+
+def _good_webhook_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and "@" not in parts.netloc and port != 0
+    return plain and parts.scheme in ("https", "http") and bool(parts.hostname)
 
 
 def _good_webhook_secret(secret: str) -> bool:

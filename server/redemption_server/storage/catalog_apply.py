@@ -38,6 +38,7 @@ from redemption_server.storage.dialect import (
     table_of,
 )
 from redemption_server.storage.promotion_facts import promotion_of
+from redemption_server.storage.webhooks import begin_webhooks
 
 _organization = table_of(OrganizationRow)
 _credential = table_of(CredentialRow)
@@ -90,6 +91,8 @@ class ApplyCatalog:
             violations += _apply_organization(connection, organization, path, changes)
             rows = catalog_rows.webhook_rows(organization, self.sealed_secrets)
             _replace(connection, _webhook, rows)
+            # Here, where no event is recorded meanwhile.
+            begin_webhooks(connection, organization.id, [w.id for w in organization.webhooks])
         violations += self._apply_secrets(connection, changes)
         if violations:
             # Raising rolls back what was applied so far.

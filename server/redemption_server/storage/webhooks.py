@@ -1,5 +1,6 @@
 """Webhooks and how far each has come."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,6 +72,14 @@ def load_webhooks(connection: Connection) -> list[StoredWebhook]:
     ]
 
 
+def begin_webhooks(connection: Connection, org_id: int, ids: Sequence[str]) -> None:
+    """Has those that are new begin with the organisation's next event."""
+    if ids:
+        last = last_sequence(connection, org_id)
+        rows = [(org_id, webhook_id, last, 0, None, 0, "", 0) for webhook_id in ids]
+        insert_rows(connection, _delivery, rows, "ON CONFLICT DO NOTHING")
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """The work of holding a webhook for one server, for a while."""
@@ -81,16 +90,11 @@ class Hold:
     seconds: float
 
     def __call__(self, connection: Connection) -> Position | None:
-        """How far it has come; None when another server holds it. A new one begins now."""
+        """How far it has come; None when another server holds it."""
         where = (
             _delivery.c.org_id == self.webhook.org_id,
             _delivery.c.webhook_id == self.webhook.id,
         )
-        row = connection.execute(select(_delivery).where(*where).with_for_update()).one_or_none()
-        if row is None:
-            last = last_sequence(connection, self.webhook.org_id)
-            cells = (*self.webhook, last, 0, None, 0, "", 0)
-            insert_rows(connection, _delivery, [cells], "ON CONFLICT DO NOTHING")
         held = connection.execute(
             _delivery.update()
             .where(

@@ -75,15 +75,14 @@ class Delivery:
             return False
         if position.next_attempt_at_ms > self._now_ms():
             return False
-        try:
-            secret = self.around.seal.unseal(self.webhook.sealed_secret)
-        except UnsealError:
-            _log.error("webhook secret is sealed with an unknown key", webhook=self.webhook.key)
-            return False
         async with self.around.database.read() as connection:
             org_id = self.webhook.key.org_id
             events = await connection.run_sync(load_events, org_id, position.sequence, _PAGE)
-        more = await self._deliver(events, secret)
+        try:
+            more = await self._deliver(events)
+        except UnsealError:
+            _log.error("webhook secret is sealed with an unknown key", webhook=self.webhook.key)
+            more = False
         if not more:
             await self._note_in_time()
         return more
@@ -105,10 +104,10 @@ class Delivery:
             self._held_until_ms = now_ms + int(HOLD_SECONDS * 1_000)
         return self._position
 
-    async def _deliver(self, events: list[FoundEvent], secret: str) -> bool:
+    async def _deliver(self, events: list[FoundEvent]) -> bool:
         for event in events:
             if self._is_wanted(event):
-                error = await self._post(event, secret)
+                error = await self._post(event)
                 if error:
                     await self._fail(event, error)
                     return False
@@ -127,15 +126,17 @@ class Delivery:
             return True
         return await self._note()
 
-    async def _post(self, event: FoundEvent, secret: str) -> str:
-        """Why the event was not taken; empty when it was."""
+    async def _post(self, event: FoundEvent) -> str:
+        """Why the event was not taken; empty when it was. Raises UnsealError."""
         around, org_id = self.around, self.webhook.key.org_id
         if around.busy():
             await asyncio.sleep(_BUSY_PAUSE_SECONDS)
         body = message_body(org_id, event)
+        # Both of one moment: the webhook may be changed meanwhile.
+        url, secret = self.webhook.url, around.seal.unseal(self.webhook.sealed_secret)
         try:
             await around.poster.post(
-                self.webhook.url, secret, message_id(org_id, event.sequence), body, around.clock()
+                url, secret, message_id(org_id, event.sequence), body, around.clock()
             )
         except DeliveryError as error:
             return str(error)

@@ -21,10 +21,22 @@ _SECONDS_MAX = 15.0
 _CONNECT_SECONDS_MAX = 5.0
 _ANSWER_BYTES_MAX = 64 * 1024
 _ERROR_LENGTH_MAX = 200
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# They lead to an IPv4 address that is not looked at: IPv4-compatible, NAT64 of a network's own,
+# Teredo, 6to4.
+_LEADING_ELSEWHERE = tuple(
+    map(ipaddress.IPv6Network, ("::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+)
 
 
 class DeliveryError(Exception):
     """A message was not taken; the text says why, without anything that the receiver said."""
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 @dataclass(slots=True)
@@ -32,18 +44,15 @@ class Poster:
     """Posts signed messages; close it at the end."""
 
     private_addresses: bool
-    _client: httpx.AsyncClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        timeout = httpx.Timeout(_SECONDS_MAX, connect=_CONNECT_SECONDS_MAX)
-        # No proxy and no credentials of the environment.
-        self._client = httpx.AsyncClient(
-            timeout=timeout, follow_redirects=False, trust_env=False, verify=_tls()
-        )
+    _tls: ssl.SSLContext = field(init=False, default_factory=_tls_context)
+    # By the name of the host: connections are made to addresses, and one that was made for a name
+    # whose certificate was looked at must not be used for another.
+    _transports: dict[str, httpx.AsyncHTTPTransport] = field(init=False, default_factory=dict)
 
     async def close(self) -> None:
         """Lets connections go."""
-        await self._client.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
     async def post(
         self, url: str, secret: str, message_id: str, body: bytes, now: datetime
@@ -75,14 +84,15 @@ class Poster:
         address = await self._resolve(host, port)
         shown = f"[{address}]" if ":" in address else address
         target = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
-        request = self._client.build_request(
+        timeout = httpx.Timeout(_SECONDS_MAX, connect=_CONNECT_SECONDS_MAX)
+        request = httpx.Request(
             "POST",
             target,
             content=body,
             headers={**headers, "Host": parts.netloc},
-            extensions={"sni_hostname": host},
+            extensions={"sni_hostname": host, "timeout": timeout.as_dict()},
         )
-        answer = await self._client.send(request, stream=True)
+        answer = await self._transport(host).handle_async_request(request)
         try:
             # Read so that the connection can be used again, but not whatever is sent.
             read = 0
@@ -94,11 +104,21 @@ class Poster:
             await answer.aclose()
         return answer.status_code
 
+    def _transport(self, host: str) -> httpx.AsyncHTTPTransport:
+        if host not in self._transports:
+            # Less than a client: no cookies, no redirects, no proxy or password of the environment.
+            # Each webhook has one message under way, so that connections need no limit.
+            self._transports[host] = httpx.AsyncHTTPTransport(
+                verify=self._tls, trust_env=False, limits=httpx.Limits(max_connections=None)
+            )
+        return self._transports[host]
+
     async def _resolve(self, host: str, port: int) -> str:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: it is no name, as one with an empty part.
             raise DeliveryError("the name of the host cannot be resolved") from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
@@ -110,15 +130,8 @@ class Poster:
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            parsed = parsed.ipv4_mapped
-        elif parsed.sixtofour or parsed.teredo:
-            # They lead to an IPv4 address that is not looked at.
+        if parsed.ipv4_mapped or parsed in _NAT64:
+            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        elif parsed.is_site_local or any(parsed in network for network in _LEADING_ELSEWHERE):
             return False
     return parsed.is_global and not parsed.is_multicast
-
-
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
