@@ -8,6 +8,9 @@ THROTTLE = "tests/access/test_throttle.py::"
 RATES = "tests/access/test_rate_limits.py::"
 TLS = "tests/access/test_tls.py::"
 FRAMING = "tests/gateway/test_http_framing.py"
+TWO_WAYS = (
+    f"{FRAMING}::test_what_two_readers_could_read_in_two_ways_is_refused_with_all_that_follows"
+)
 PROTOCOL = "gateway/redemption_gateway/protocol.py"
 
 
@@ -138,20 +141,44 @@ ACCESS_GUARDS = (
         RATES + "test_each_credential_has_an_allowance_in_each_organization",
     ),
     _guard(
-        "one length",
-        "a request ends in one place",
-        PROTOCOL,
-        "        if two_lengths or hosts > 1 or (not hosts and not old):\n",
-        "        if hosts > 1 or (not hosts and not old):\n",
-        FRAMING,
-    ),
-    _guard(
         "one host",
         "a request is for one host",
         PROTOCOL,
-        "        if two_lengths or hosts > 1 or (not hosts and not old):\n",
-        "        if two_lengths:\n",
+        "    return hosts == 1 or (old and not hosts)\n",
+        "    return True\n",
+        TWO_WAYS,
+    ),
+    _guard(
+        "trailers are no headers",
+        "what comes behind a body changes nothing before it",
+        PROTOCOL,
+        "        if not self._in_head:\n",
+        "        if False:\n",
         FRAMING,
+    ),
+    _guard(
+        "body after an offered upgrade",
+        "a body is never read as a request",
+        PROTOCOL,
+        "        if framing:\n",
+        "        if False:\n",
+        FRAMING,
+    ),
+    _guard(
+        "paths that are no text",
+        "no caller can stop the server",
+        "rpc/unknown_methods.py",
+        "        if method is not None:\n",
+        "        if True:\n",
+        "tests/rpc/test_malformed_frames.py",
+    ),
+    _guard(
+        "cancelled readers",
+        "who gives up waiting takes no connection along",
+        "storage/database.py",
+        "        return sqlite.ReaderConnection(self._readers)\n",
+        "        return self._readers.connect()\n",
+        "tests/storage/test_database.py::test_readers_that_are_cancelled_leave_nothing_behind",
     ),
     _guard(
         "answers in order",
