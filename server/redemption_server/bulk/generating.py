@@ -37,8 +37,13 @@ class CodeFormat:
         elif len(ALPHABET) ** self.length < count * _SPARSENESS:
             violations.append(field_invalid("length", f"is too short for {count} codes"))
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
-            if len(text) > AFFIX_LENGTH_MAX or not text.isprintable() or "," in text:
-                problem = f"must be at most {AFFIX_LENGTH_MAX} printable characters without comma"
+            # The only white space that is printable is the blank.
+            odd = not text.isprintable() or " " in text or "," in text
+            if len(text) > AFFIX_LENGTH_MAX or odd:
+                problem = (
+                    f"must be at most {AFFIX_LENGTH_MAX} printable characters without white space "
+                    "or comma"
+                )
                 violations.append(field_invalid(name, problem))
         return violations
 

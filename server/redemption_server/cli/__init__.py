@@ -2,7 +2,7 @@
 
 import typer
 
-from redemption_server.cli import bulk, database, serving, webhooks
+from redemption_server.cli import bulk, coupons, database, serving, webhooks
 
 main = typer.Typer(
     name="redemption",
@@ -14,6 +14,7 @@ for group in (serving.commands, database.commands):
     main.registered_commands += group.registered_commands
 main.add_typer(database.catalog_commands, name="catalog")
 main.add_typer(database.token_commands, name="tokens")
+bulk.coupon_commands.registered_commands += coupons.commands.registered_commands
 main.add_typer(bulk.coupon_commands, name="coupons")
 main.add_typer(bulk.customer_commands, name="customers")
 main.add_typer(bulk.promotion_commands, name="promotions")

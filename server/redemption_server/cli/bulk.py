@@ -169,7 +169,7 @@ def _generate(
                 typer.echo("\n".join(codes))
                 advance(len(codes))
 
-    _with_organization(org, work)
+    with_organization(org, work)
 
 
 def _import(
@@ -195,7 +195,7 @@ def _import(
         if bad:
             sys.exit(EXIT_FAILED)
 
-    _with_organization(org, work)
+    with_organization(org, work)
 
 
 def _export(kind: "Kind", file: Path, target: int | str, org: int, after: str) -> None:
@@ -209,10 +209,10 @@ def _export(kind: "Kind", file: Path, target: int | str, org: int, after: str) -
             async for rows in export(database, kind, org_id, target, after):
                 write_rows(opened, [], rows)
 
-    _with_organization(org, work)
+    with_organization(org, work)
 
 
-def _with_organization(org: int, work: Callable[["Database", int, str], Awaitable[None]]) -> None:
+def with_organization(org: int, work: Callable[["Database", int, str], Awaitable[None]]) -> None:
     """Runs work on an organisation: the one named, or the only one there is."""
     settings = start()
 
