@@ -215,7 +215,7 @@ GUARDS = (
                 '        sa.PrimaryKeyConstraint("org_id", "kind", "record_id", "reversal_id"),\n',
             ),
         ),
-        ("tests/storage/test_reversal_races.py",),
+        ("tests/storage/test_reversal_guards.py",),
     ),
     Guard(
         "check: not below nothing",
