@@ -1,6 +1,7 @@
 """Structured logs on standard error: readable on a console, JSON for machines."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -36,6 +37,9 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # gRPC's core writes what clients did wrong straight to standard error, in the middle of our
+    # lines and quoting bytes of theirs. It reads this when it is first imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)
     # gRPC quotes metadata that is no text, credentials too.
     logging.getLogger("grpc._cython.cygrpc").addFilter(

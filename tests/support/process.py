@@ -98,6 +98,7 @@ def started(*arguments: str, folder: Path, **settings: str) -> Iterator[Process]
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
         )
     )
     try:
