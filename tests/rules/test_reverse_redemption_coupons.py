@@ -218,6 +218,17 @@ async def test_the_gap_counts_from_what_still_stands(
     await redeem(desk, "COUPON1")
 
 
+async def test_a_gap_still_counts_from_a_reversal_for_nothing(desk: Desk) -> None:
+    await apply_series(desk, GAP)
+    visits = []
+    for day in DAYS:
+        desk.clock.now = day
+        visits += await redeem(desk, "COUPON1")
+    await reverse(desk, visits[2], reason=FRAUD)
+    await reverse(desk, visits[0])
+    assert await refused(desk) == "COUPON_TOO_SOON 2026-03-15"
+
+
 async def test_a_gap_that_is_added_counts_from_what_still_stands(desk: Desk) -> None:
     await apply_series(desk, {**GAP, "min_days_between_redemptions": 0})
     [first] = await redeem(desk, "COUPON1")
