@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from redemption_server.bulk.kinds import COUPONS, Kind
+from redemption_server.rules.normal import fold
 from redemption_server.storage.bulk import load_page, require_target
 from redemption_server.storage.database import Database
 from redemption_server.storage.instants import from_ms
@@ -28,10 +29,11 @@ def columns_of(kind: Kind) -> tuple[str, ...]:
 async def export(
     database: Database, kind: Kind, org_id: int, target_id: int | str, after: str
 ) -> AsyncIterator[list[tuple[str, ...]]]:
-    """Pages of rows behind a key: the folded coupon code, or the id of the promotion code.
+    """Pages of rows behind a coupon code, in any case, or behind the id of a promotion code.
 
     Raises Refused when the series or promotion does not exist.
     """
+    after = fold(after) if kind is COUPONS else after
     async with database.read() as connection:
         await connection.run_sync(require_target, org_id, kind.name, target_id)
     while True:

@@ -203,7 +203,7 @@ def _export(kind: "Kind", file: Path, target: int | str, org: int, after: str) -
     from redemption_server.bulk.exporting import columns_of, export
 
     async def work(database: "Database", org_id: int, _region: str) -> None:
-        with _writing(file) as opened:
+        with _writing(file, more=bool(after)) as opened:
             if not after:
                 write_rows(opened, columns_of(kind), [])
             async for rows in export(database, kind, org_id, target, after):
@@ -246,15 +246,16 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def _reading(file: Path) -> Iterator[tuple[TextIO, Callable[[], int]]]:
     """A file opened as CSV, and how many more bytes of it were read since last asked."""
+    import io
+
+    # Text is UTF-8 and lines end as they do, whatever the terminal says of standard input.
     if file == STANDARD:
-        yield sys.stdin, lambda: 0
+        yield io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline=""), lambda: 0
         return
     try:
         raw = file.open("rb")
     except OSError as error:
         fail(f"{file}: cannot be read: {error.strerror}", EXIT_FAILED)
-    import io
-
     before = 0
 
     def position() -> int:
@@ -268,12 +269,21 @@ def _reading(file: Path) -> Iterator[tuple[TextIO, Callable[[], int]]]:
 
 
 @contextmanager
-def _writing(file: Path) -> Iterator[TextIO]:
+def _writing(file: Path, *, more: bool) -> Iterator[TextIO]:
+    """A file to write, or to write `more` to, opened as CSV."""
+    import io
+
     if file == STANDARD:
-        yield sys.stdout
+        text = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+        try:
+            yield text
+        finally:
+            text.flush()
+            # Closing it would close standard output.
+            text.detach()
         return
     try:
-        opened = file.open("w", encoding="utf-8", newline="")
+        opened = file.open("a" if more else "w", encoding="utf-8", newline="")
     except OSError as error:
         fail(f"{file}: cannot be written: {error.strerror}", EXIT_FAILED)
     with opened:
