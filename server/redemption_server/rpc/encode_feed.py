@@ -27,8 +27,8 @@ def encode_event(org_id: int, event: FoundEvent) -> feed_service_pb2.FeedEvent:
     if isinstance(found, FoundCouponRedemption):
         encoded.coupon_redemption.CopyFrom(_encode_coupon(org_id, found))
     else:
-        record = encode_redemption(org_id, found._replace(reversal=None))
-        encoded.promotion_redemption.CopyFrom(record)
+        bare = found._replace(reversal=None) if found.reversal else found
+        encoded.promotion_redemption.CopyFrom(encode_redemption(org_id, bare))
     if found.reversal:
         encoded.reversal.CopyFrom(encode_reversal(*found.reversal))
     return encoded

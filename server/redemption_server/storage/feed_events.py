@@ -1,6 +1,6 @@
 """Reads events with what they are about, in their order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -30,8 +30,9 @@ _coupon_redemption = table_of(CouponRedemptionRow)
 _reversed = table_of(ReversedRecordRow)
 _reversal = table_of(ReversalRow)
 
-_OF_PROMOTIONS = (EventKind.PROMOTION_REDEEMED, EventKind.PROMOTION_REVERSED)
-REVERSALS = (EventKind.PROMOTION_REVERSED, EventKind.COUPON_REVERSED)
+_OF_PROMOTIONS = frozenset((EventKind.PROMOTION_REDEEMED, EventKind.PROMOTION_REVERSED))
+REVERSALS = frozenset((EventKind.PROMOTION_REVERSED, EventKind.COUPON_REVERSED))
+_KINDS = {int(kind): kind for kind in EventKind}
 
 
 class FoundCouponRedemption(NamedTuple):
@@ -79,39 +80,40 @@ def last_sequence(connection: Connection, org_id: int) -> int:
 def load_events(connection: Connection, org_id: int, after: int, count: int) -> list[FoundEvent]:
     """At most `count` events behind a number."""
     rows = connection.execute(
-        select(_event)
+        select(_event.c.sequence, _event.c.kind, _event.c.record_id, _event.c.recorded_at_ms)
         .where(_event.c.org_id == org_id, _event.c.sequence > after)
         .order_by(_event.c.sequence)
         .limit(count)
     ).all()
-    uses = _load_uses(connection, org_id, rows)
-    coupons = _load_coupons(connection, org_id, rows)
+    ids: set[str] = set()
+    coupon_ids: set[str] = set()
+    for _, number, record_id, _ in rows:
+        (ids if number in _OF_PROMOTIONS else coupon_ids).add(record_id)
+    uses = _load_uses(connection, org_id, ids)
+    coupons = _load_coupons(connection, org_id, coupon_ids)
     events = []
-    for row in rows:
-        kind = EventKind(row.kind)
+    for sequence, number, record_id, recorded_at_ms in rows:
         found: FoundRedemption | FoundCouponRedemption = (
-            uses[row.record_id] if kind in _OF_PROMOTIONS else coupons[row.record_id]
+            uses[record_id] if number in _OF_PROMOTIONS else coupons[record_id]
         )
-        if kind not in REVERSALS and found.reversal:
+        if found.reversal and number not in REVERSALS:
             found = found._replace(reversal=None)
-        events.append(FoundEvent(row.sequence, kind, from_ms(row.recorded_at_ms), found))
+        events.append(FoundEvent(sequence, _KINDS[number], from_ms(recorded_at_ms), found))
     return events
 
 
 def _load_uses(
-    connection: Connection, org_id: int, rows: Sequence[Row[Any]]
+    connection: Connection, org_id: int, ids: Iterable[str]
 ) -> dict[str, FoundRedemption]:
-    ids = {row.record_id for row in rows if row.kind in _OF_PROMOTIONS}
     if not ids:
         return {}
     return {found.id: found for found in load_redemptions(connection, org_id, sorted(ids))}
 
 
 def _load_coupons(
-    connection: Connection, org_id: int, rows: Sequence[Row[Any]]
+    connection: Connection, org_id: int, ids: Iterable[str]
 ) -> dict[str, FoundCouponRedemption]:
-    ids = {int(row.record_id) for row in rows if row.kind not in _OF_PROMOTIONS}
-    found = load_coupon_redemptions(connection, org_id, sorted(ids))
+    found = load_coupon_redemptions(connection, org_id, sorted(map(int, ids)))
     return {str(redemption.redemption_id): redemption for redemption in found}
 
 

@@ -100,6 +100,13 @@ class FoundReversal(NamedTuple):
     returned: Returned
 
 
+_MODES = {mode.value: mode for mode in PromotionMode}
+_MODE = FoundRedemption._fields.index("mode")
+_CODE = FoundRedemption._fields.index("promo_code")
+_DATE = FoundRedemption._fields.index("transaction_date")
+_REVERSAL = FoundRedemption._fields.index("reversal")
+
+
 class CodeSummary(NamedTuple):
     """The redemptions of a code that are not reversed, added up; `discount` is micro-units."""
 
@@ -240,22 +247,34 @@ def _newest(org_id: int, code_id: str, before: str, count: int) -> Select[Any]:
 def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[Any]:
     return (
         select(
-            _redemption,
-            _transaction.c.transaction_identifier,
-            _transaction.c.transaction_number,
-            _transaction.c.transaction_at_ms,
-            _transaction.c.amount_micros.label("transaction_amount"),
-            _transaction.c.cart_evaluation_id,
-            _transaction.c.customer_id,
-            _transaction.c.till_id,
+            _redemption.c.id,
+            _redemption.c.line_id,
+            _redemption.c.promotion_id,
             _promotion.c.name,
             _promotion.c.message_label,
             _promotion.c.mode,
+            _redemption.c.code_id,
+            _redemption.c.earned_promotion_id,
+            _transaction.c.customer_id,
+            _transaction.c.transaction_at_ms,
+            _transaction.c.transaction_identifier,
+            _transaction.c.transaction_number,
+            _transaction.c.amount_micros.label("transaction_amount"),
+            _transaction.c.cart_evaluation_id,
+            _transaction.c.till_id,
+            _redemption.c.discount_micros,
+            _redemption.c.redemption_count,
+            _redemption.c.amount_micros,
+            _redemption.c.sku,
             _product.c.id.label("product_id"),
+            _redemption.c.discount_quantity_micros,
+            _redemption.c.promotion_quantity_micros,
+            _redemption.c.over_limit,
+            _redemption.c.earned_by_other_customer,
             _reversed.c.reversal_id,
-            _reversed.c.returned,
             _reversal.c.reason,
             _reversal.c.recorded_at_ms.label("reversed_at_ms"),
+            _reversed.c.returned,
         )
         .select_from(
             among(connection, org_id, _redemption.c.id, ids)
@@ -282,40 +301,20 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
 
 
 def _found(row: Row[Any], spelled: dict[str, str]) -> FoundRedemption:
-    return FoundRedemption(
-        id=row.id,
-        line_id=row.line_id,
-        promotion_id=row.promotion_id,
-        promotion_name=row.name,
-        promotion_message_label=row.message_label,
-        mode=PromotionMode(row.mode),
-        promo_code=spelled[row.code_id],
-        earned_promotion_id=row.earned_promotion_id,
-        customer_id=row.customer_id,
-        transaction_date=from_ms(row.transaction_at_ms),
-        transaction_identifier=row.transaction_identifier,
-        transaction_number=row.transaction_number,
-        transaction_amount=row.transaction_amount,
-        cart_evaluation_id=row.cart_evaluation_id,
-        till_id=row.till_id,
-        discount=row.discount_micros,
-        redemption_count=row.redemption_count,
-        line_amount=row.amount_micros,
-        sku=row.sku,
-        product_id=row.product_id,
-        discount_quantity=row.discount_quantity_micros,
-        promotion_quantity=row.promotion_quantity_micros,
-        over_limit=row.over_limit,
-        earned_by_other_customer=row.earned_by_other_customer,
-        reversal=FoundReversal(
-            row.reversal_id,
-            ReversalReason(row.reason),
-            from_ms(row.reversed_at_ms),
-            Returned(row.returned),
+    # The columns come as FoundRedemption has them. By position: feeds read very many.
+    cells: list[Any] = list(row)
+    *_, reversal_id, reason, reversed_at_ms, returned = cells
+    cells[_REVERSAL:] = [
+        FoundReversal(
+            reversal_id, ReversalReason(reason), from_ms(reversed_at_ms), Returned(returned)
         )
-        if row.reversal_id
-        else None,
-    )
+        if reversal_id
+        else None
+    ]
+    cells[_MODE] = _MODES[cells[_MODE]]
+    cells[_CODE] = spelled[cells[_CODE]]
+    cells[_DATE] = from_ms(cells[_DATE])
+    return FoundRedemption._make(cells)
 
 
 def _is_reversed(org_id: int) -> ColumnElement[bool]:
