@@ -50,6 +50,9 @@ async def measure_cost(told: Told, quiet: Server, rounds: int, calls: int) -> di
         "cpu_us_with": _spread(one.cpu_microseconds for one in with_),
         "cpu_us_without": _spread(one.cpu_microseconds for one in without),
         "cpu_us_with_to_the_drain": _spread(whole),
+        "cpu_ratio": _spread(
+            a.cpu_microseconds / b.cpu_microseconds for a, b in zip(with_, without, strict=True)
+        ),
     }
 
 
@@ -126,6 +129,7 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
         ("server CPU µs per redemption with", "cpu_us_with", ".0f"),
         ("… to the end of the deliveries", "cpu_us_with_to_the_drain", ".0f"),
         ("server CPU µs per redemption without", "cpu_us_without", ".0f"),
+        ("ratio with to without", "cpu_ratio", ".3f"),
     ):
         median, *ends = (format(value, form) for value in figures["cost"][name].values())
         yield f"  {title:<38}{median:>8}  ({' to '.join(ends)})"
