@@ -33,7 +33,7 @@ _NOTE_AFTER = 50
 _NOTE_SECONDS = 2.0
 _BACKOFF_SECONDS_FIRST = 1.0
 _BACKOFF_SECONDS_MAX = 3_600.0
-_BUSY_PAUSE_SECONDS = 0.02
+_BUSY_PAUSE_SECONDS = 0.05
 _log = structlog.get_logger(__name__)
 
 # The numbers of `redemption.v1.WebhookEvent` are those of the kinds of events.
