@@ -42,7 +42,9 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.support import catalogs
+from tests.support.connections import checked_out
 from tests.support.databases import ENGINES, Databases
+from tests.support.eventually import eventually
 from tests.support.service import Service, basic, detail, error_info, run_service, status_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -768,6 +770,17 @@ async def shared_world(url: str, tmp_path_factory: pytest.TempPathFactory) -> As
         yield world
 
 
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def _no_connection_stays_checked_out() -> AsyncIterator[None]:
+    """In place of the one for all tests: the service lives on, and keeps probing its database."""
+    yield
+
+    async def given_back() -> bool:
+        return not checked_out()
+
+    await eventually(given_back)
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def world(shared_world: World) -> AsyncIterator[World]:
     """As at the start, for each test."""
@@ -880,7 +893,7 @@ async def test_of_a_key_that_others_have_it_is_told_only_that_it_is_taken(world:
         assert answer.outcome == INVALID
         assert THEIRS["key"] not in answer.text
         fields = set(re.findall(r'"field": "(.*)"', answer.text))
-        assert fields == {"catalog.organizations[0].credentials[0].secret"}
+        assert fields == {"catalog.organizations[0].credentials[0].key"}
     again = await world.ask(world.them, OUTCOME, get_outcome(THEIRS))
     assert again.outcome == "RECORDED"
 

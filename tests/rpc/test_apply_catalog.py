@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import argon2
 import grpc
@@ -13,6 +14,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from redemption.v1 import catalog_pb2
 from redemption.v1 import catalog_service_pb2 as messages
+from redemption_server.access import secrets
 
 from tests.support import catalogs
 from tests.support.service import Service, basic, detail, error_info, run_service, status_of
@@ -21,6 +23,7 @@ from tests.support.service import Service, basic, detail, error_info, run_servic
 _hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 OWN = {"key": catalogs.KEY, "secret_hash": _hasher.hash(catalogs.SECRET), "access": {"admin": True}}
 SHARED = {"key": "shared", "secret_hash": _hasher.hash("s"), "access": {"admin": True}}
+THEIRS = {"key": "theirs", "secret_hash": _hasher.hash("t"), "access": {"admin": True}}
 READER = {
     "key": "reader",
     "secret_hash": _hasher.hash("r"),
@@ -34,7 +37,7 @@ async def two(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Service]:
     file = catalogs.write(
         tmp_path,
         catalogs.organization(credentials=[OWN, SHARED, READER]),
-        catalogs.organization(id=catalogs.OTHER_ORG, credentials=[SHARED]),
+        catalogs.organization(id=catalogs.OTHER_ORG, credentials=[SHARED, THEIRS]),
     )
     async with run_service(sqlite_url, file) as service:
         yield service
@@ -216,6 +219,23 @@ async def test_the_secret_of_a_credential_that_another_organisation_shares_is_fi
         "WHERE credential_key = 'shared' ORDER BY 1",
     )
     assert memberships == [(catalogs.ORG, "till-2", 0), (catalogs.OTHER_ORG, "", 1)]
+
+
+@pytest.mark.provokes("FIELD_INVALID")
+async def test_no_secret_of_another_organisation_can_be_tried(two: Service) -> None:
+    """A right guess is answered like a wrong one, and no secret is even looked at."""
+    answers = set()
+    # From now on the caller is known without a look at its own secret.
+    await apply(two, own())
+    with patch.object(secrets, "verify", side_effect=AssertionError):
+        for guess in ("wrong", "t"):
+            taken = catalog_pb2.Credential(key="theirs", secret=guess)
+            status = await refusal(two, own(credentials=[taken]))
+            assert list(violations(status)) == ["catalog.organizations[0].credentials[0].key"]
+            answers.add(status.message)
+    assert len(answers) == 1
+    members = "SELECT org_id FROM credential_organization WHERE credential_key = 'theirs'"
+    assert rows(two, members) == [(catalogs.OTHER_ORG,)]
 
 
 async def test_the_secret_of_an_own_credential_may_change(two: Service) -> None:

@@ -1,6 +1,7 @@
 """What a process holds, read from /proc."""
 
 import asyncio
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,12 +28,12 @@ def descriptors(pid: int) -> int:
     return 0
 
 
-async def resting_descriptors(pid: int, at_most: int = 0) -> int:
-    """How many stay open, once that is `at_most`, or the same for a while."""
+async def resting_descriptors(pid: int, at_most: int = sys.maxsize) -> int:
+    """How many stay open: at most so many and the same for a while, or what is left in the end."""
     begun = changed = time.monotonic()
     count = descriptors(pid)
-    while count > at_most and time.monotonic() < begun + _SETTLE_SECONDS:
-        if not at_most and time.monotonic() > changed + _RESTING_SECONDS:
+    while (now := time.monotonic()) < begun + _SETTLE_SECONDS:
+        if count <= at_most and now > changed + _RESTING_SECONDS:
             break
         await asyncio.sleep(_PAUSE_SECONDS)
         before, count = count, descriptors(pid)

@@ -9,9 +9,14 @@ from redemption_server.access import secrets
 from redemption_server.access.audit import audit
 from redemption_server.access.seal import Seal
 from redemption_server.catalog.check import OBJECTS_MAX, check_catalog, count_objects
-from redemption_server.rules.refusals import Violation, field_invalid
+from redemption_server.rules.refusals import Refused, Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
-from redemption_server.storage.catalog_apply import ApplyCatalog, ApplyCatalogs, CatalogRefused
+from redemption_server.storage.catalog_apply import (
+    ApplyCatalog,
+    ApplyCatalogs,
+    CatalogRefused,
+    refuse_foreign_keys,
+)
 from redemption_server.storage.credentials import load_secret_hashes
 from redemption_server.storage.database import Database
 
@@ -43,8 +48,9 @@ async def apply_catalogs(
     """Applies catalogs, all or none, and returns how many objects they hold.
 
     Each comes with the name of its source. With `foreign_secrets_fixed`, as for callers of one
-    organisation, a credential that other organisations share keeps its secret. `by` is who does it,
-    for the audit log. Without `seal` there can be no webhooks. Raises CatalogRefused
+    organisation, a credential that other organisations share keeps its secret, and one that only
+    others have is refused. `by` is who does it, for the audit log. Without `seal` there can be no
+    webhooks. Raises CatalogRefused
     (FIELD_INVALID) with everything that is wrong with the first bad one.
     """
     for source, catalog in sources:
@@ -61,6 +67,9 @@ async def apply_catalogs(
         raise CatalogRefused(sources[-1][0], [field_invalid("catalog", problem)])
     works = []
     for source, catalog in sources:
+        if foreign_secrets_fixed:
+            # Before any secret is looked at: how long that takes would tell whether it is right.
+            await _refuse_foreign_keys(database, source, catalog)
         hashes = await _secret_hashes(database, catalog)
         sealed = _sealed_secrets(catalog, seal)
         works.append((source, ApplyCatalog(catalog, hashes, foreign_secrets_fixed, sealed)))
@@ -104,6 +113,16 @@ def _sealed_secrets(
         for organization in catalog.organizations
         for webhook in organization.webhooks
     }
+
+
+async def _refuse_foreign_keys(
+    database: Database, source: str, catalog: catalog_pb2.Catalog
+) -> None:
+    try:
+        async with database.read() as connection:
+            await connection.run_sync(refuse_foreign_keys, catalog)
+    except Refused as refused:
+        raise CatalogRefused(source, refused.violations) from refused
 
 
 async def _secret_hashes(database: Database, catalog: catalog_pb2.Catalog) -> dict[str, str]:

@@ -85,6 +85,8 @@ class ApplyCatalog:
             paths.indexed("catalog.organizations", self.catalog.organizations),
             key=lambda item: item[1].id,
         )
+        if self.foreign_secrets_fixed:
+            refuse_foreign_keys(connection, self.catalog)
         violations: list[Violation] = []
         changes: list[CredentialChange] = []
         for path, organization in organizations:
@@ -153,6 +155,22 @@ class CatalogRefused(Refused):
     def __init__(self, source: str, violations: Sequence[Violation]) -> None:
         super().__init__(violations)
         self.source = source
+
+
+def refuse_foreign_keys(connection: Connection, catalog: catalog_pb2.Catalog) -> None:
+    """Raises Refused when credentials belong to other organisations, but not to their own.
+
+    Whatever secret comes with them: who could try secrets here would be slowed down by nobody.
+    """
+    violations = []
+    for path, organization in paths.indexed("catalog.organizations", catalog.organizations):
+        for item_path, credential in paths.indexed(f"{path}.credentials", organization.credentials):
+            owners = _organizations_of(connection, credential.key)
+            if owners and organization.id not in owners:
+                problem = "belongs to another organisation"
+                violations.append(field_invalid(f"{item_path}.key", problem))
+    if violations:
+        raise Refused(violations)
 
 
 def _lock_hashes(connection: Connection, hashes: Mapping[str, str]) -> dict[str, str]:
