@@ -1,17 +1,18 @@
 """Reversals of two organisations whose records have the same ids, which meet nowhere."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redemption_server.rules.outcomes import Granted
+from redemption_server.rules.outcomes import Granted, RecordedCoupons
 from redemption_server.rules.reversal_policy import ReversalReason
 from redemption_server.storage.schema import METADATA
 
 from tests.storage.ledger import Ledger, fill, open_ledger
 from tests.support.catalogs import ORG, OTHER_ORG
-from tests.support.desk import CALLER, Desk, open_desk
+from tests.support.desk import CALLER, Desk, coupon, open_desk
 
 COUPONS = ("s1", "many", "gap", "visits")
 TRANSACTIONS = ("all-1", "usual-kept", "earned-1", "late-change-0")
@@ -69,4 +70,31 @@ async def test_a_reversal_in_one_organisation_leaves_the_other(ledger: Ledger, d
         before = await rows_of(desk, other)
         await reverse_all(desk, org_id, ids, reason)
         assert await rows_of(desk, other) == before
+        assert await ledger.findings() == {ORG: [], OTHER_ORG: []}
+
+
+async def visit(desk: Desk, org_id: int) -> int:
+    """Redeems the coupon of the series with a gap, days after it was before."""
+    desk.clock.advance(timedelta(days=2))
+    outcome = await desk.redeem_coupons(coupon("GAP"), caller=CALLER._replace(org_id=org_id))
+    assert isinstance(outcome, Granted), outcome
+    assert isinstance(outcome.answer, RecordedCoupons)
+    [result] = outcome.answer.results
+    assert result.redemption
+    return result.redemption.redemption_id
+
+
+async def test_a_gap_counts_from_what_stands_in_the_same_organisation(
+    ledger: Ledger, desk: Desk
+) -> None:
+    ours = await visit(desk, ORG)
+    theirs = await visit(desk, OTHER_ORG)
+    for org_id, redemption_id in (
+        (OTHER_ORG, theirs),
+        # Which both have under one id.
+        (OTHER_ORG, ledger.names["coupon_gap"]),
+        (ORG, ours),
+    ):
+        caller = CALLER._replace(org_id=org_id)
+        assert isinstance(await desk.reverse(redemption_id, caller=caller), Granted)
         assert await ledger.findings() == {ORG: [], OTHER_ORG: []}
