@@ -169,7 +169,10 @@ async def test_other_content_under_the_same_request_id_is_a_conflict(
     key = {"request_id": "r1"}
     recorded = reversal("t1", redemption_ids=[first], **key)
     await reverse(service, recorded)
+    await reverse(service, reversal("t2", request_id="whole"))
     before = await state(database_url)
+    info = error_info(await failure(reverse(service, reversal("t1", request_id="whole"))))
+    assert info.reason == "REQUEST_CONFLICT"
     for other in (
         reversal("t2", **key),
         reversal("t1", **key),
