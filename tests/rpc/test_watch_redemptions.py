@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redemption.v1.catalog_service_pb2 import ApplyCatalogRequest
 from redemption_server.feed import feed
 
 from tests.rpc.feed_story import about, organization, reverse, tell
 from tests.rpc.promotion_calls import look_up, redeem, request, use
 from tests.support import catalogs
 from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
 from tests.support.service import Service, run_service
 from tests.support.watching import watching
 
@@ -90,6 +92,26 @@ async def test_a_reversal_of_some_uses_is_told_of_these_alone(service: Service) 
     assert [event.HasField("reversal") for event in redeemed] == [False] * 3
     assert undone.promotion_redemption == redeemed[1].promotion_redemption
     assert undone.reversal == answer.redemptions[0].reversal
+
+
+async def test_names_and_codes_are_the_present_ones(service: Service) -> None:
+    await sell(service, "t1")
+    async with watching(service.channel, after_sequence=0) as before:
+        [event] = await before.events(1)
+    assert event.promotion_redemption.promotion_name == "Promotion p1"
+    renamed = {"id": "p1", "name": "New", "codes": [{"id": "c1", "code": "ALPHA2"}]}
+    change = {"id": catalogs.ORG, "redemption_without_evaluation": True, "promotions": [renamed]}
+    message = ApplyCatalogRequest(catalog={"organizations": [change]})
+    await service.catalog.ApplyCatalog(message, metadata=service.metadata)
+
+    async def shows_the_new_ones() -> bool:
+        async with watching(service.channel, after_sequence=0) as watch:
+            [event] = await watch.events(1)
+        told = event.promotion_redemption
+        return (told.promotion_name, told.promo_code) == ("New", "ALPHA2")
+
+    # What was read for watchers is kept until the last of them has hung up.
+    await eventually(shows_the_new_ones)
 
 
 @pytest.mark.parametrize(

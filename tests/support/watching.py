@@ -55,16 +55,18 @@ class Watch:
     async def events(self, count: int) -> list[feed_service_pb2.FeedEvent]:
         """The next events, so many and no more."""
         events: list[feed_service_pb2.FeedEvent] = []
-        while len(events) < count:
-            events += (await self.response()).events
+        async with asyncio.timeout(_SECONDS):
+            while len(events) < count:
+                events += (await self.response()).events
         assert len(events) == count, events
         return events
 
     async def events_through(self, sequence: int) -> list[feed_service_pb2.FeedEvent]:
         """The events until a number has been looked at."""
         events: list[feed_service_pb2.FeedEvent] = []
-        while self.sequence < sequence:
-            events += (await self.response()).events
+        async with asyncio.timeout(_SECONDS):
+            while self.sequence < sequence:
+                events += (await self.response()).events
         assert self.sequence == sequence
         return events
 

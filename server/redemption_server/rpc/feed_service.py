@@ -21,6 +21,7 @@ _ENCODED_MAX = 5_000
 _Request = feed_service_pb2.WatchRedemptionsRequest
 _Response = feed_service_pb2.WatchRedemptionsResponse
 _Filter = Callable[[FoundEvent], bool]
+_Encoded = tuple[FoundEvent, feed_service_pb2.FeedEvent]
 
 
 class FeedService:
@@ -28,8 +29,8 @@ class FeedService:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        # Watchers see the same events: each is encoded once.
-        self._encoded: OrderedDict[tuple[int, int], feed_service_pb2.FeedEvent] = OrderedDict()
+        # Watchers see the same events: each is encoded once, unless it is shown otherwise by now.
+        self._encoded: OrderedDict[tuple[int, int], _Encoded] = OrderedDict()
 
     def methods(self) -> list[StreamMethod]:
         """The RPCs of the service."""
@@ -47,11 +48,13 @@ class FeedService:
 
     def _encode(self, org_id: int, event: FoundEvent) -> feed_service_pb2.FeedEvent:
         key = (org_id, event.sequence)
-        encoded = self._encoded.get(key)
-        if encoded is None:
-            encoded = self._encoded[key] = encode_event(org_id, event)
-            if len(self._encoded) > _ENCODED_MAX:
-                self._encoded.popitem(last=False)
+        known = self._encoded.get(key)
+        if known and known[0] == event:
+            return known[1]
+        encoded = encode_event(org_id, event)
+        self._encoded[key] = event, encoded
+        if len(self._encoded) > _ENCODED_MAX:
+            self._encoded.popitem(last=False)
         return encoded
 
 
