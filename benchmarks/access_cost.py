@@ -154,7 +154,7 @@ async def measure(rounds: int, calls: int) -> list[tuple[float, float]]:
 def main() -> int:
     """Prints the ratio; 1 when it is above the bound."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--rounds", type=int, default=61)
     parser.add_argument("--calls", type=int, default=1_000)
     arguments = parser.parse_args()
     costs = asyncio.run(measure(arguments.rounds, arguments.calls))
