@@ -65,6 +65,8 @@ async def test_what_has_been_pruned_is_refused_and_the_first_kept_is_named(
     for after in range(3):
         async with watching(service.channel, after_sequence=after) as watch:
             status = await watch.failure()
+            # At once, rather than after it has begun.
+            assert watch.sequence == -1
         assert reason(status) == "SEQUENCE_PRUNED"
         assert error_info(status).metadata["after_sequence"] == str(after)
         assert error_info(status).metadata["first_sequence"] == "4"
