@@ -13,7 +13,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick storm soak ablation bench-access check format lint types imports proto proto-check proto-baseline lock clean
+.PHONY: help run test test-quick storm soak ablation bench-access bench-feed bench-import check format lint types imports proto proto-check proto-baseline lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ ablation: $(VENV)/.development ## Take each guard out of a copy and see which te
 
 bench-access: $(VENV)/.development ## Measure what authentication, authorisation and rate limiting cost
 	@$(BIN)/python -m benchmarks.access_cost
+
+bench-feed: $(VENV)/.development ## Measure what watchers and a webhook cost, and how late they learn
+	@$(BIN)/python -m benchmarks.feed_cost
+
+bench-import: $(VENV)/.development ## Import a million codes; measure time and memory
+	@$(BIN)/python -m benchmarks.bulk_import
 
 check: lint types imports proto-check ## Check format, lint, types, import rules and the contract
 

@@ -4,7 +4,11 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from redemption.v1 import promotion_redemption_pb2, promotion_redemption_service_pb2
+from redemption.v1 import (
+    promotion_redemption_pb2,
+    promotion_redemption_service_pb2,
+    reversal_pb2,
+)
 
 from redemption_gateway.decimals import six_decimals
 from redemption_gateway.fields import WrongTypesError
@@ -27,6 +31,10 @@ _TYPES = {
     promotion_redemption_pb2.REDEMPTION_TYPE_CART: "CART",
     promotion_redemption_pb2.REDEMPTION_TYPE_LINEITEM: "LINEITEM",
     promotion_redemption_pb2.REDEMPTION_TYPE_PAYMENT_VOUCHER: "PAYMENT_VOUCHER",
+}
+_REASONS = {
+    number: name.removeprefix("REVERSAL_REASON_")
+    for name, number in reversal_pb2.ReversalReason.items()
 }
 _BOOLEANS = {"true": True, "false": False}
 
@@ -112,7 +120,15 @@ class ListPromotionRedemptionsSurface:
             shown["redemptionTill"] = record.redemption_till
         shown["discount"] = six_decimals(record.discount.value)
         shown["redemptionCount"] = record.redemption_count
-        return shown | _line_fields(record)
+        shown |= _line_fields(record)
+        if record.HasField("reversal"):
+            shown["reversal"] = {
+                "id": record.reversal.id,
+                "reason": _REASONS[record.reversal.reason],
+                "reversalDate": epoch_ms(record.reversal.reversed_at),
+                "reversalDateISO": iso(record.reversal.reversed_at, self._zone),
+            }
+        return shown
 
 
 def _line_fields(record: promotion_redemption_pb2.PromotionRedemption) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -16,19 +16,26 @@ from redemption_server.access.authenticate import Authenticator
 from redemption_server.access.gate import Gate
 from redemption_server.access.origin import TrustedProxies
 from redemption_server.access.rate_limit import RateLimiter
+from redemption_server.access.seal import Seal
 from redemption_server.access.token_keys import TokenKeys, TokenKeysError
 from redemption_server.access.tokens import Tokens
 from redemption_server.access.windows import LocalWindows, SharedWindows
+from redemption_server.bulk.jobs import JobRunner
 from redemption_server.catalog.apply import apply_catalogs
 from redemption_server.catalog.files import CatalogFileError, read_catalog_file
+from redemption_server.commit.pruner import Pruner
 from redemption_server.commit.queue import CommitQueue
+from redemption_server.feed.feed import Feed
 from redemption_server.ids import TimeOrderedIds
 from redemption_server.rpc.catalog_service import CatalogService
 from redemption_server.rpc.coupon_redemption_service import CouponRedemptionService
+from redemption_server.rpc.coupon_service import CouponService
+from redemption_server.rpc.feed_service import FeedService
 from redemption_server.rpc.ledger_service import LedgerService
 from redemption_server.rpc.outcome_service import OutcomeService
 from redemption_server.rpc.pipeline import Method, Pipeline, StreamMethod
 from redemption_server.rpc.promotion_redemption_service import PromotionRedemptionService
+from redemption_server.rpc.reversal_service import ReversalService
 from redemption_server.rpc.server import GrpcServer
 from redemption_server.rpc.tls import TlsFiles, TlsFilesError, server_credentials
 from redemption_server.rpc.token_service import TokenService
@@ -39,6 +46,9 @@ from redemption_server.storage.availability import watched
 from redemption_server.storage.catalog_apply import CatalogRefused
 from redemption_server.storage.database import Database, open_database
 from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, schema_version
+from redemption_server.webhooks.delivery import Surroundings
+from redemption_server.webhooks.posting import Poster
+from redemption_server.webhooks.sender import WebhookSender, holder_name
 
 DEMO_CATALOG = Path(__file__).parent / "catalog" / "demo.yaml"
 _POSTGRES_WRITERS = 3
@@ -119,7 +129,9 @@ def _cannot_open(url: str, error: Exception) -> StartError:
     return StartError(f"cannot open the database {make_url(url)!r}: {error}")
 
 
-async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
+async def apply_catalog_files(
+    database: Database, files: Sequence[Path], seal: Seal | None = None
+) -> int:
     """Applies catalog files, all or none; returns how many objects they hold. Raises StartError."""
     sources, errors = [], []
     for file in files:
@@ -130,7 +142,7 @@ async def apply_catalog_files(database: Database, files: Sequence[Path]) -> int:
     if errors:
         raise StartError("\n".join(errors))
     try:
-        return await apply_catalogs(database, sources, foreign_secrets_fixed=False)
+        return await apply_catalogs(database, sources, foreign_secrets_fixed=False, seal=seal)
     except CatalogRefused as refused:
         lines = [f"{refused.source}: {_file_path(v.sentence)}" for v in refused.violations]
         raise StartError("\n".join(lines)) from refused
@@ -159,7 +171,8 @@ async def running_server(
         watched(opened) as database,
         _rate_limiter(settings) as rate_limiter,
     ):
-        await apply_catalog_files(database, catalog_files)
+        seal = seal_of(settings)
+        await apply_catalog_files(database, catalog_files, seal)
         ids = TimeOrderedIds()
         writers = 1 if database.mixes_organizations else _POSTGRES_WRITERS
         queue = CommitQueue(
@@ -169,12 +182,27 @@ async def running_server(
             writers=writers,
             waiting_max=settings.waiting_calls_max,
         )
+        feed = Feed(database)
+        jobs = JobRunner(database, clock)
+        pruner = Pruner(
+            database,
+            clock,
+            _days(settings.event_retention_days),
+            _days(settings.answer_retention_days),
+        )
+        queue.on_commit(feed.committed)
+        sender = _webhook_sender(settings, database, queue, seal, clock)
+        if sender:
+            queue.on_commit(sender.committed)
         authenticator = Authenticator(database, tokens)
         services = (
             PromotionRedemptionService(queue, database, clock),
-            CouponRedemptionService(queue, ids),
+            CouponRedemptionService(queue, database, clock, ids),
+            ReversalService(queue),
+            FeedService(feed),
+            CouponService(database, jobs, clock),
             OutcomeService(database),
-            CatalogService(database, authenticator),
+            CatalogService(database, authenticator, seal),
             LedgerService(database),
             TokenService(authenticator, tokens),
         )
@@ -184,6 +212,10 @@ async def running_server(
         server = GrpcServer(pipeline, methods, TrustedProxies(settings.trusted_proxies))
         try:
             port = await server.start(settings.grpc_address, credentials)
+            jobs.start()
+            pruner.start()
+            if sender:
+                sender.start()
 
             async def changed(up: bool) -> None:  # noqa: FBT001 — what the watch tells
                 if not up:
@@ -202,8 +234,13 @@ async def running_server(
                     port, queue, pipeline, methods, lambda: server.serving, server.leave
                 )
             finally:
+                feed.close()
                 await server.stop()
         finally:
+            if sender:
+                await sender.close()
+            await pruner.close()
+            await jobs.close()
             await queue.close()
             statistics = queue.statistics
             _log.info(
@@ -213,6 +250,34 @@ async def running_server(
                 split=statistics.split,
                 repeats=dict(database.repeats),
             )
+
+
+def _days(days: int | None) -> timedelta | None:
+    return None if days is None else timedelta(days=days)
+
+
+def seal_of(settings: Settings) -> Seal | None:
+    """What seals secrets of webhooks, if there are keys for it."""
+    keys = settings.webhook_keys
+    return Seal(keys.get_secret_value()) if keys else None
+
+
+def _webhook_sender(
+    settings: Settings, database: Database, queue: CommitQueue, seal: Seal | None, clock: Clock
+) -> WebhookSender | None:
+    if seal is None:
+        return None
+    return WebhookSender(
+        Surroundings(
+            database,
+            Poster(settings.webhook_private_addresses),
+            seal,
+            clock,
+            holder_name(),
+            timedelta(seconds=settings.webhook_patience_seconds),
+            lambda: queue.is_busy,
+        )
+    )
 
 
 def _server_credentials(settings: Settings) -> grpc.ServerCredentials | None:

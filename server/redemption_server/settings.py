@@ -3,6 +3,7 @@
 Every bad setting is reported together, by name, with the accepted form.
 """
 
+import base64
 import ipaddress
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 
 PREFIX = "REDEMPTION_"
 _TEST_PREFIX = "REDEMPTION_TEST_"
+_SEAL_KEY_BYTES = 32
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 
@@ -61,6 +63,13 @@ def _networks(value: str) -> str:
 
 def _paths(value: object) -> object:
     return value.split(os.pathsep) if isinstance(value, str) else value
+
+
+def _seal_keys(value: SecretStr) -> SecretStr:
+    for key in value.get_secret_value().split(","):
+        if len(base64.urlsafe_b64decode(key)) != _SEAL_KEY_BYTES:
+            raise ValueError
+    return value
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -126,6 +135,19 @@ class Settings(BaseSettings):
     )
     unknown_codes_per_minute: int = Field(
         default=100, ge=1, le=1_000_000, description="an integer from 1 to 1000000"
+    )
+    webhook_keys: Annotated[SecretStr, AfterValidator(_seal_keys)] | None = Field(
+        default=None, description="keys made by `redemption webhooks key`, separated by ','"
+    )
+    webhook_private_addresses: bool = Field(default=False, description="true or false")
+    webhook_patience_seconds: int = Field(
+        default=86_400, ge=1, le=2_592_000, description="an integer from 1 to 2592000"
+    )
+    event_retention_days: int | None = Field(
+        default=None, ge=1, le=36_500, description="an integer from 1 to 36500"
+    )
+    answer_retention_days: int | None = Field(
+        default=None, ge=30, le=36_500, description="an integer from 30 to 36500"
     )
     http_connections_max: int = Field(
         default=12_000, ge=1, le=1_000_000, description="an integer from 1 to 1000000"

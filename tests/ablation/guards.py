@@ -44,7 +44,11 @@ GUARDS = (
                 "        claimed = claims.claim(connection, org_id, keys, self.now)\n",
                 "        claimed: set[RequestKey] = set()\n",
             ),
-            Edit("commit/batch.py", "    if len(recorded) < len(taken):\n", "    if False:\n"),
+            Edit(
+                "commit/batch.py",
+                "        if len(facts.recorded) < len(taken):\n",
+                "        if False:\n",
+            ),
             Edit(
                 "commit/batch.py",
                 "        claims.release(connection, org_id, sorted(claimed - used_keys))\n",
@@ -102,7 +106,13 @@ GUARDS = (
     Guard(
         "taken keys have records",
         "nothing is granted under a key that is taken, even if its record cannot be seen",
-        (Edit("commit/batch.py", "    if len(recorded) < len(taken):\n", "    if False:\n"),),
+        (
+            Edit(
+                "commit/batch.py",
+                "        if len(facts.recorded) < len(taken):\n",
+                "        if False:\n",
+            ),
+        ),
         (GUARDS_TESTS + "test_a_key_that_is_taken_and_has_no_record_is_not_granted",),
     ),
     Guard(
@@ -144,7 +154,13 @@ GUARDS = (
     Guard(
         "row lock on counters",
         "what is decided about a limit holds until it is committed",
-        (Edit("storage/usage.py", "        .with_for_update(of=_usage)\n", ""),),
+        (
+            Edit(
+                "storage/usage.py",
+                "keys).with_for_update(of=_usage), counts)\n",
+                "keys), counts)\n",
+            ),
+        ),
         (COUNTER,),
         storm=True,
     ),
@@ -188,6 +204,18 @@ GUARDS = (
         ),
         (GUARDS_TESTS + "test_a_counter_out_of_its_bounds_is_refused_by_the_table",),
         storm=True,
+    ),
+    Guard(
+        "primary key of reversed records",
+        "a redemption is reversed once, whoever else reverses it at the same time",
+        (
+            Edit(
+                "storage/migrations/versions/v0002_reversals_jobs_webhooks.py",
+                '        sa.PrimaryKeyConstraint("org_id", "kind", "record_id"),\n',
+                '        sa.PrimaryKeyConstraint("org_id", "kind", "record_id", "reversal_id"),\n',
+            ),
+        ),
+        ("tests/storage/test_reversal_guards.py",),
     ),
     Guard(
         "check: not below nothing",

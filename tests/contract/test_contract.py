@@ -20,7 +20,11 @@ TESTS = Path(__file__).parent.parent
 
 # Reasons that nothing can provoke yet, with what will. Empty in the end.
 PENDING = {
-    "REDEMPTION_NOT_FOUND": "reversal",
+    "SERIES_NOT_FOUND": "series that are read and changed one by one",
+    "SERIES_EXISTS": "series that are read and changed one by one",
+    "COUPON_ISSUED": "issuing coupons",
+    "JOB_NOT_FOUND": "jobs",
+    "SEQUENCE_PRUNED": "the feed of events",
 }
 # Reasons that only a coupon can have: they stand in the table of items instead.
 ITEM_ONLY = {

@@ -16,6 +16,8 @@ RECORD_TABLES = (
     "promotion_transaction",
     "promotion_redemption",
     "coupon_redemption",
+    "reversal",
+    "reversed_record",
     "usage",
     "claim",
     "event",
@@ -60,6 +62,7 @@ def organizations() -> list[dict[str, Any]]:
             catalogs.promotion("long", codes=[{"id": "c-long", "code": "LONG"}]),
             catalogs.promotion("longer", codes=[{"id": "c-longer", "code": "LONGER"}]),
             catalogs.promotion("changing", codes=[{"id": "c-changing", "code": "CHANGING"}]),
+            catalogs.promotion("returned", codes=[{"id": "c-returned", "code": "RETURNED"}]),
             catalogs.promotion("unused", codes=[{"id": "c-unused", "code": "UNUSED"}]),
             catalogs.promotion(
                 "labelled", message_label="", codes=[{"id": "c-labelled", "code": "LABELLED"}]

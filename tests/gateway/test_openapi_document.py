@@ -29,8 +29,17 @@ SERVICE_OPERATIONS = {
     ("GET", "/readyz", "GetReadiness"),
     ("GET", "/openapi.json", "GetOpenApi"),
 }
-# Reasons that no operation of this door can have: only gRPC reverses redemptions.
-GRPC_ONLY = {"REDEMPTION_NOT_FOUND"}
+# Reasons that no operation of this door can have: only gRPC reverses redemptions, issues coupons,
+# runs jobs and tells of events.
+GRPC_ONLY = {
+    "REDEMPTION_NOT_FOUND",
+    "REDEMPTION_REVERSED",
+    "SERIES_NOT_FOUND",
+    "SERIES_EXISTS",
+    "COUPON_ISSUED",
+    "JOB_NOT_FOUND",
+    "SEQUENCE_PRUNED",
+}
 # Golden files: verb and path of the operation, status of the response or None for the request.
 REDEMPTIONS, COUPONS = "/api_gateway/v1/promotions/redemptions", "/v1.1/coupon/redeem"
 GOLDEN = {

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tests.model.machine import GRANTED, REFUSED, REPLAYED, Verdict
+from tests.model.machine import GRANTED, REFUSED, REPLAYED, Returned, Verdict, comes_back
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER
 
 JUDGED = "JUDGED"
@@ -19,6 +19,9 @@ IN_ALL = "max_redemptions"
 UNLIMITED = "unlimited"
 Why = tuple[str, ...]
 Counted = tuple[str, str, str, int]
+
+_PARTS = {"coupon": "code", "repeat": "customer", "series": "budget", "customer": "customer"}
+"""With which part of what comes back a counter gets its use back."""
 
 NO_WINDOW = 0
 NOBODY = 0
@@ -63,17 +66,57 @@ class Record(NamedTuple):
     redemptions: tuple[Redemption, ...]
 
 
+class Undo(NamedTuple):
+    """A reversal of redemptions."""
+
+    key: str
+    redemptions: tuple[Redemption, ...]
+    reason: str
+
+
+class Undone(NamedTuple):
+    """A recorded reversal: what came back for each of its redemptions."""
+
+    request: Undo
+    at: datetime
+    returned: tuple[Returned, ...]
+
+
 class CouponModel:
     """`series` are those of the catalog, as they were written last."""
 
     def __init__(self, zone: str) -> None:
         self.zone = zone
         self.series: dict[int, dict[str, Any]] = {}
-        self.recorded: Mapping[str, Record] = {}
+        self.recorded: Mapping[str, Record | Undone] = {}
 
-    def judge(self, request: Request, now: datetime) -> Verdict:
+    def judge(self, request: Request | Undo, now: datetime) -> Verdict:
+        return self._undo(request, now) if isinstance(request, Undo) else self._redeem(request, now)
+
+    def _undo(self, request: Undo, now: datetime) -> Verdict:
         recorded = self.recorded.get(request.key)
-        if recorded:
+        if isinstance(recorded, Undone):
+            same = recorded.request == request
+            return Verdict((REPLAYED,) if same else (REFUSED, "REQUEST_CONFLICT"))
+        if set(request.redemptions) & self.returned().keys():
+            return Verdict((REFUSED, "REDEMPTION_REVERSED"))
+        returned = tuple(
+            comes_back(self.series[one.series], request.reason) for one in request.redemptions
+        )
+        return Verdict((GRANTED, *returned), Undone(request, now, returned))
+
+    def returned(self) -> dict[Redemption, Returned]:
+        """What came back for the redemptions that are reversed."""
+        return {
+            one: returned
+            for undone in self.recorded.values()
+            if isinstance(undone, Undone)
+            for one, returned in zip(undone.request.redemptions, undone.returned, strict=True)
+        }
+
+    def _redeem(self, request: Request, now: datetime) -> Verdict:
+        recorded = self.recorded.get(request.key)
+        if isinstance(recorded, Record):
             same = recorded.request == request
             return Verdict((REPLAYED, *recorded.results) if same else (REFUSED, "REQUEST_CONFLICT"))
         results: list[Why] = []
@@ -96,15 +139,24 @@ class CouponModel:
 
     def redemptions(self) -> list[Redemption]:
         """All that was redeemed."""
-        return [one for record in self.recorded.values() for one in record.redemptions]
+        return [
+            one
+            for record in self.recorded.values()
+            if isinstance(record, Record)
+            for one in record.redemptions
+        ]
 
     def counted(self) -> dict[Counted, tuple[int, datetime]]:
         """What each limit that exists has counted, and when it last did."""
         found: dict[Counted, tuple[int, datetime]] = {}
+        returned = self.returned()
         for one in self.redemptions():
             for where in self._counted_in(one):
-                used, last = found.get(where, (0, one.at))
-                found[where] = used + 1, max(last, one.at)
+                stands = _PARTS[where[0]] not in returned.get(one, ())
+                # Until when a customer must wait counts from what stands, else any use is one.
+                if stands or where[0] != "customer":
+                    used, last = found.get(where, (0, one.at))
+                    found[where] = used + stands, max(last, one.at)
         return found
 
     def _find(self, code: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,15 +191,21 @@ class CouponModel:
                 yield (reason,)
         if not series["any_user"] and coupon["customer"] != customer:
             yield ("COUPON_NOT_OWNED",)
-        in_series = [one for one in redeemed if one.series == series["id"]]
-        own = [one for one in in_series if one.customer == customer]
-        of_coupon = [one for one in redeemed if one.code == ask.code.lower()]
-        if not series["same_customer_may_repeat"] and set(of_coupon) & set(own):
+        of_series = [one for one in redeemed if one.series == series["id"]]
+        own = [one for one in self._without("customer", of_series) if one.customer == customer]
+        again = any(one.code == ask.code.lower() for one in own)
+        if again and not series["same_customer_may_repeat"]:
             yield ("COUPON_REPEATED",)
-        yield from _used_up(series[PER_COUPON], "coupon", of_coupon)
+        with_code = [one for one in redeemed if one.code == ask.code.lower()]
+        yield from _used_up(series[PER_COUPON], "coupon", self._without("code", with_code))
         yield from self._too_soon(series, own, now)
         yield from _used_up(series[PER_CUSTOMER], "customer", own)
-        yield from _used_up(series[IN_ALL], "series", in_series)
+        yield from _used_up(series[IN_ALL], "series", self._without("budget", of_series))
+
+    def _without(self, part: str, redeemed: Sequence[Redemption]) -> list[Redemption]:
+        """Those of which a part did not come back."""
+        returned = self.returned()
+        return [one for one in redeemed if part not in returned.get(one, ())]
 
     def _too_soon(
         self, series: dict[str, Any], own: Sequence[Redemption], now: datetime

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from redemption_server.rules.commands import Caller, Command
 from redemption_server.rules.outcomes import Granted, Outcome, Replayed
 from redemption_server.rules.refusals import Violation
+from redemption_server.storage.verify.findings import Finding
 from sqlalchemy import text
 
+from tests.storage.ledger import find
 from tests.support import catalogs
 from tests.support.desk import CALLER, Desk, open_desk
 
@@ -32,6 +35,21 @@ EVENTS = (
     "SELECT sequence, record_id, last FROM event LEFT JOIN event_sequence "
     "ON event_sequence.org_id = event.org_id WHERE event.org_id = :org ORDER BY sequence"
 )
+PARTS = ("code", "customer", "budget")
+REASONS = ("CANCEL", "RETURN", "FRAUD", "CHARGEBACK", "TEST")
+Returned = frozenset[str]
+_USUALLY: dict[str, Returned] = {
+    "CANCEL": frozenset(PARTS),
+    "RETURN": frozenset({"budget"}),
+    "FRAUD": frozenset(),
+    "CHARGEBACK": frozenset(),
+    "TEST": frozenset(PARTS),
+}
+some_reasons = st.sampled_from(["CANCEL"] * 3 + ["RETURN"] * 2 + list(REASONS))
+some_policies: st.SearchStrategy[dict[str, list[str]]] = st.just({}) | st.dictionaries(
+    st.sampled_from(REASONS), st.lists(st.sampled_from(PARTS), unique=True), max_size=2
+)
+"""By reason, what comes back instead of what usually does."""
 _TOLD = (
     "promotion_id",
     "code",
@@ -57,6 +75,29 @@ class Model(Protocol):
     recorded: Mapping[str, Any]
 
     def judge(self, request: Any, now: datetime) -> Verdict: ...
+
+
+def comes_back(written: Mapping[str, Any], reason: str) -> Returned:
+    """What a promotion or series, as the catalog writes it, gives back for a reason."""
+    for policy in written.get("reversal_policies", []):
+        if policy["reason"] == reason:
+            return frozenset(part for part in PARTS if policy.get(part))
+    return _USUALLY[reason]
+
+
+def parts(returned: int) -> Returned:
+    """What came back, as it is stored."""
+    return frozenset(part for bit, part in enumerate(PARTS) if returned >> bit & 1)
+
+
+def policies(sets: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Policies as the catalog writes them."""
+    return [{"reason": reason, **dict.fromkeys(what, True)} for reason, what in sets.items()]
+
+
+def counting(counted: Mapping[Any, tuple[int, Any]]) -> dict[Any, tuple[int, Any]]:
+    """The counters that count something: of the others rows may be there or not."""
+    return {where: found for where, found in counted.items() if found[0]}
 
 
 def why(violation: Violation) -> tuple[str, ...]:
@@ -118,6 +159,16 @@ class Stage:
         outcomes: list[list[Outcome]] = self._run(submitted())
         return outcomes
 
+    def findings(self) -> list[Finding]:
+        """What verifying finds in the organisation."""
+
+        async def found() -> list[Finding]:
+            async with self._desks[0].database.snapshot() as connection:
+                return await connection.run_sync(find, self._org_id)
+
+        findings: list[Finding] = self._run(found())
+        return findings
+
     def read(self, statements: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
         """What each statement finds of the organisation, which it names `:org`."""
 
@@ -144,6 +195,10 @@ class Machine(RuleBasedStateMachine):
         stage.begin()
         self.asked = 0
         self._answers: dict[str, Any] = {}
+
+    def teardown(self) -> None:
+        """What an example leaves agrees with itself."""
+        assert self.stage.findings() == []
 
     @abstractmethod
     def command(self, request: Any) -> Command:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tests.model.machine import GRANTED, REFUSED, REPLAYED, Verdict
+from tests.model.machine import GRANTED, REFUSED, REPLAYED, Returned, Verdict, comes_back
 
 ANONYMOUS = -1
 Who = int | tuple[str, str]
@@ -38,6 +38,13 @@ _SCOPES = {
     "redemptions_per_transaction": "transaction",
     "discount_total": "discount",
 }
+_PARTS = {
+    "redemptions_total": "budget",
+    "redemptions_per_customer": "customer",
+    "redemptions_per_code": "code",
+    "discount_total": "budget",
+}
+"""With which part of what comes back a limit gets room again."""
 _UNCOUNTED = {
     "redemptions_per_customer": "ANONYMOUS_NOT_ALLOWED",
     "redemptions_per_code": "CODE_REQUIRED",
@@ -68,6 +75,15 @@ class Request(NamedTuple):
         return tuple(line for line in self.lines if line.on_line == on_line)
 
 
+class Undo(NamedTuple):
+    """A reversal of uses of a transaction by their positions, of all when there are none."""
+
+    key: str
+    transaction: str
+    positions: tuple[int, ...]
+    reason: str
+
+
 class Use(NamedTuple):
     """A line as it is recorded; `code` is the id of the one that it counts for."""
 
@@ -89,6 +105,14 @@ class Record(NamedTuple):
     uses: tuple[Use, ...]
 
 
+class Undone(NamedTuple):
+    """A recorded reversal: what came back for which use of the transaction."""
+
+    request: Undo
+    at: datetime
+    returned: tuple[tuple[int, Returned], ...]
+
+
 class PromotionModel:
     """`customers` and `promotions` are those of the catalog, as they were written last."""
 
@@ -96,12 +120,43 @@ class PromotionModel:
         self.zone = zone
         self.customers = customers
         self.promotions: dict[str, dict[str, Any]] = {}
-        self.recorded: Mapping[str, Record] = {}
+        self.recorded: Mapping[str, Record | Undone] = {}
 
-    def judge(self, request: Request, now: datetime) -> Verdict:
+    def judge(self, request: Request | Undo, now: datetime) -> Verdict:
+        return self._undo(request, now) if isinstance(request, Undo) else self._redeem(request, now)
+
+    def _undo(self, request: Undo, now: datetime) -> Verdict:
+        recorded = self.recorded.get(request.key)
+        if isinstance(recorded, Undone):
+            same = recorded.request == request
+            return Verdict((REPLAYED,)) if same else _refused([("REQUEST_CONFLICT",)])
+        transaction = self.recorded.get(request.transaction)
+        if not isinstance(transaction, Record):
+            return _refused([("REDEMPTION_NOT_FOUND",)])
+        before = self.returned()
+        all_of_it = tuple(range(len(transaction.uses)))
+        wanted = request.positions or all_of_it
+        left = [position for position in wanted if (request.transaction, position) not in before]
+        if not left or (request.positions and len(left) < len(wanted)):
+            return _refused([("REDEMPTION_REVERSED",)])
+        policies = [self.promotions[transaction.uses[p].promotion] for p in left]
+        returned = [comes_back(policy, request.reason) for policy in policies]
+        record = Undone(request, now, tuple(zip(left, returned, strict=True)))
+        return Verdict((GRANTED, *returned), record)
+
+    def returned(self) -> dict[tuple[str, int], Returned]:
+        """What came back for the uses that are reversed, by transaction and position."""
+        return {
+            (undone.request.transaction, position): returned
+            for undone in self.recorded.values()
+            if isinstance(undone, Undone)
+            for position, returned in undone.returned
+        }
+
+    def _redeem(self, request: Request, now: datetime) -> Verdict:
         customer = self._customer(request.who)
         recorded = self.recorded.get(request.key)
-        if recorded:
+        if isinstance(recorded, Record):
             field = _difference(recorded, request, customer)
             return _refused([("TRANSACTION_CONFLICT", field)]) if field else Verdict((REPLAYED,))
         missing = list(self._missing(request, customer))
@@ -122,17 +177,31 @@ class PromotionModel:
 
     def uses(self) -> list[Use]:
         """All that was recorded."""
-        return [use for record in self.recorded.values() for use in record.uses]
+        return [
+            use
+            for record in self.recorded.values()
+            if isinstance(record, Record)
+            for use in record.uses
+        ]
+
+    def _counts(self, name: str) -> Iterator[tuple[Use, int]]:
+        """All uses, each with what it counts in a limit: nothing once that came back."""
+        returned = self.returned()
+        for record in self.recorded.values():
+            if isinstance(record, Record):
+                for position, use in enumerate(record.uses):
+                    back = returned.get((use.transaction, position), frozenset())
+                    yield use, 0 if _PARTS.get(name) in back else _amount(name, use)
 
     def counted(self) -> dict[Counted, tuple[int, datetime]]:
         """What is used of each limit that exists, and when it last was."""
         found: dict[Counted, tuple[int, datetime]] = {}
-        for use in self.uses():
-            for name in self.promotions[use.promotion]["limits"]:
-                where = self._counted_in(name, use)
-                if where and name != "redemptions_per_transaction":
+        for name in _PARTS:
+            for use, amount in self._counts(name):
+                limited = name in self.promotions[use.promotion]["limits"]
+                if limited and (where := self._counted_in(name, use)):
                     used, last = found.get(where, (0, use.recorded_at))
-                    found[where] = used + _amount(name, use), max(last, use.recorded_at)
+                    found[where] = used + amount, max(last, use.recorded_at)
         return found
 
     def _customer(self, who: Who) -> int | None:
@@ -198,7 +267,7 @@ class PromotionModel:
         for (promotion_id, name, where), amount in asked.items():
             limit = self.promotions[promotion_id]["limits"][name]["limit"]
             used = sum(
-                _amount(name, use) for use in self.uses() if self._counted_in(name, use) == where
+                counts for use, counts in self._counts(name) if self._counted_in(name, use) == where
             )
             if where is None:
                 yield _UNCOUNTED[name], promotion_id

@@ -1,16 +1,25 @@
 """Coupons over days of a shop: every answer and every row is what the model says."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, multiple, precondition, rule
-from redemption_server.rules.commands import CouponCustomer, RedeemCoupons
-from redemption_server.rules.outcomes import Granted, Judged, Outcome, RecordedCoupons, Replayed
+from redemption_server.rules.commands import CouponCustomer, RedeemCoupons, ReverseRedemption
+from redemption_server.rules.outcomes import (
+    Granted,
+    Judged,
+    Outcome,
+    RecordedCoupons,
+    RecordedReversal,
+    Replayed,
+)
 from redemption_server.rules.refusals import Refused
+from redemption_server.rules.reversal_policy import ReversalReason
 
 from tests.model.coupon_model import (
     IN_ALL,
@@ -23,21 +32,30 @@ from tests.model.coupon_model import (
     CouponModel,
     Redemption,
     Request,
+    Undo,
+    Undone,
 )
 from tests.model.machine import (
     EVENTS,
     GRANTED,
+    REASONS,
     REFUSED,
     REPLAYED,
     START,
     Machine,
+    Returned,
     check_events,
+    counting,
     instant,
+    parts,
+    policies,
     run_machine,
+    some_policies,
+    some_reasons,
     why,
 )
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, series
-from tests.support.desk import coupon, coupons
+from tests.support.desk import coupon, coupons, reversal
 
 COUPONS = {1: "ABCDE", 2: "FGH"}
 ISSUED_TO = dict(zip("ABCDEFGH", [CUSTOMER, OTHER_CUSTOMER] * 4, strict=True))
@@ -51,11 +69,15 @@ CUSTOMERS = {
 }
 MUCH_LATER = "2099-01-01T00:00:00Z"
 A_DAY_LATER = (START + timedelta(days=1)).isoformat()
-WITH_KEY, WITHOUT_KEY = 2, 3
+WITH_KEY, WITHOUT_KEY, REVERSE = 2, 3, 4
+REDEEMED = "redemptions"
 COUNTED = {10: "coupon", 11: "repeat", 12: "series", 13: "customer"}
 STATE = {
-    "redemptions": "SELECT id, claim_operation, claim_key, code_key, series_id, customer_id, "
+    REDEEMED: "SELECT id, claim_operation, claim_key, code_key, series_id, customer_id, "
     "redeemed_at_ms FROM coupon_redemption WHERE org_id = :org ORDER BY id",
+    "reversals": "SELECT v.claim_key, v.reason, v.recorded_at_ms, d.record_id, d.returned "
+    "FROM reversal v LEFT JOIN reversed_record d "
+    "ON d.org_id = v.org_id AND d.reversal_id = v.id WHERE v.org_id = :org",
     "claims": "SELECT operation, key FROM claim WHERE org_id = :org",
     "usage": "SELECT scope, subject, member, window_start, used, coalesce(last_at_ms, 0) "
     "FROM usage WHERE org_id = :org",
@@ -100,12 +122,14 @@ some_series = st.fixed_dictionaries(
     }
 )
 zones = st.sampled_from(["Asia/Kolkata", "UTC", "America/New_York"])
+picks = st.lists(st.integers(0, 99), min_size=1, max_size=3)
 some_codes = st.sets(st.sampled_from(sorted(ISSUED_TO)), max_size=1)
 
 
 class CouponsMachine(Machine):
     model: CouponModel
     sent = Bundle("sent")
+    undos = Bundle("undos")
 
     @initialize(first=some_series, second=some_series, zone=zones)
     def open(self, first: dict[str, Any], second: dict[str, Any], zone: str) -> None:
@@ -134,6 +158,38 @@ class CouponsMachine(Machine):
         self.submit(here, [*there, *twins])
         return multiple(*here, *there)
 
+    @rule(
+        target=undos,
+        wait=waits,
+        drafts=drafts | st.just([]),
+        picked=picks,
+        reason=some_reasons,
+        twins=rarely,
+    )
+    def reverse(
+        self, wait: timedelta, drafts: list[Any], picked: list[int], reason: str, *, twins: bool
+    ) -> Any:
+        """Reverses what stands or was reversed, after redemptions by others."""
+        self.stage.advance(wait)
+        undone = self.undo(picked, reason)
+        # Last: within a batch a gap still counts from what is reversed in it.
+        self.submit([*self.requests(drafts), *undone, *undone * twins])
+        return multiple(*undone)
+
+    @rule(target=undos, drafts=drafts, picked=picks, reason=some_reasons, rival=st.booleans())
+    def reverse_at_both_servers(
+        self, drafts: list[Any], picked: list[int], reason: str, *, rival: bool
+    ) -> Any:
+        """Reverses here while a rival reverses there, or redemptions come in."""
+        here, there = self.undo(picked, reason), self.undo(picked[:1], reason)
+        self.submit(here, there if rival else self.requests(drafts))
+        return multiple(*here)
+
+    @rule(undone=undos, reason=st.none() | some_reasons)
+    def reverse_again(self, undone: Undo, reason: str | None) -> None:
+        """The same once more, or another reason under the same key."""
+        self.submit([undone._replace(reason=reason or undone.reason)])
+
     @rule(request=sent)
     def send_again(self, request: Request) -> None:
         self.submit([self.repeated(request)])
@@ -149,23 +205,31 @@ class CouponsMachine(Machine):
     @rule(
         series_id=st.sampled_from(sorted(COUPONS)),
         rules=some_series,
+        policies_by_reason=some_policies,
         revoked=some_codes,
         expiring=some_codes,
         zone=zones,
     )
-    def rewrite(self, series_id: int, rules: Any, zone: str, **codes: set[str]) -> None:
+    def rewrite(self, series_id: int, rules: Any, zone: str, **changes: Any) -> None:
         """Rewrites one series with its coupons, and the zone of all."""
         self.asked = 0
-        self.write(series_id, rules, **codes)
+        self.write(series_id, rules, **changes)
         self.model.zone = zone
         self.apply(series_id)
 
     def write(
-        self, series_id: int, rules: dict[str, Any], *, revoked: set[str], expiring: set[str]
+        self,
+        series_id: int,
+        rules: dict[str, Any],
+        *,
+        revoked: set[str],
+        expiring: set[str],
+        policies_by_reason: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.model.series[series_id] = series(
             series_id,
             **rules,
+            reversal_policies=policies(policies_by_reason),
             coupons=[
                 {
                     "code": code,
@@ -191,11 +255,10 @@ class CouponsMachine(Machine):
         state = self.stage.read(STATE)
         found = [
             (operation, Redemption(key, code, series_id, customer, instant(at)))
-            for _, operation, key, code, series_id, customer, at in state["redemptions"]
+            for _, operation, key, code, series_id, customer, at in state[REDEEMED]
         ]
-        recorded = self.model.recorded.values()
         operations = {
-            request.key: WITH_KEY if request.keyed else WITHOUT_KEY for request, *_ in recorded
+            key: operation_of(record.request) for key, record in self.model.recorded.items()
         }
         assert sorted(found) == sorted(
             (operations[one.key], one) for one in self.model.redemptions()
@@ -203,14 +266,31 @@ class CouponsMachine(Machine):
         assert sorted(state["claims"]) == sorted(
             (operation, key) for key, operation in operations.items()
         )
+        assert self.reversals(state) == self.model.returned()
         check_events(
-            state["events"], [str(redemption_id) for redemption_id, *_ in state["redemptions"]]
+            state["events"],
+            [str(redemption_id) for redemption_id, *_ in state[REDEEMED]]
+            + [record_id for *_, record_id, _ in state["reversals"]],
         )
         counted = {
             (COUNTED[scope], *of): (used, instant(last_at))
             for scope, *of, used, last_at in state["usage"]
         }
-        assert counted == self.model.counted()
+        assert counting(counted) == counting(self.model.counted())
+
+    def reversals(self, state: dict[str, list[Any]]) -> dict[Redemption, Returned]:
+        """What came back for which redemption, once the reversals themselves are right."""
+        redeemed = {
+            str(redemption_id): Redemption(key, code, series_id, customer, instant(at))
+            for redemption_id, _, key, code, series_id, customer, at in state[REDEEMED]
+        }
+        found = {}
+        for key, reason, at, record_id, returned in state["reversals"]:
+            undone = self.model.recorded[key]
+            assert isinstance(undone, Undone)
+            assert (undone.request.reason, undone.at) == (REASONS[reason - 1], instant(at))
+            found[redeemed[record_id]] = parts(returned)
+        return found
 
     # How the product is told.
 
@@ -223,7 +303,25 @@ class CouponsMachine(Machine):
         key = request.key if request.keyed else f"r{next(self.numbers)}"
         return request._replace(key=key, **CHANGES[change](request))
 
-    def command(self, request: Request) -> RedeemCoupons:
+    def undo(self, picked: Sequence[int], reason: str) -> list[Undo]:
+        """A reversal of the redemptions that are picked, if there are any."""
+        known = self.model.redemptions()
+        those = dict.fromkeys(known[number % len(known)] for number in picked if known)
+        return [Undo(f"v{next(self.numbers)}", tuple(those), reason)] if those else []
+
+    def reversal(self, undo: Undo) -> ReverseRedemption:
+        rows = self.stage.read({REDEEMED: STATE[REDEEMED]})[REDEEMED]
+        ids = {(key, code): redemption_id for redemption_id, _, key, code, *_ in rows}
+        return reversal(
+            *(ids[one.key, one.code] for one in undo.redemptions),
+            request_id=undo.key,
+            reason=ReversalReason[undo.reason],
+            caller=self.stage.caller,
+        )
+
+    def command(self, request: Request | Undo) -> RedeemCoupons | ReverseRedemption:
+        if isinstance(request, Undo):
+            return self.reversal(request)
         return coupons(
             request.key,
             *(coupon(ask.code, customer=CUSTOMERS[ask.who]) for ask in request.asks),
@@ -236,6 +334,9 @@ class CouponsMachine(Machine):
         if isinstance(outcome, Refused):
             return REFUSED, outcome.reason.value
         kinds = {Granted: GRANTED, Replayed: REPLAYED, Judged: JUDGED}
+        if isinstance(outcome.answer, RecordedReversal):
+            told = [parts(record.returned) for record in outcome.answer.records]
+            return (REPLAYED,) if isinstance(outcome, Replayed) else (GRANTED, *told)
         assert isinstance(outcome.answer, RecordedCoupons)
         results = outcome.answer.results
         return kinds[type(outcome)], *(
@@ -244,6 +345,13 @@ class CouponsMachine(Machine):
 
     def answer(self, outcome: Granted | Replayed) -> Any:
         return outcome.answer
+
+
+def operation_of(request: Request | Undo) -> int:
+    """What the key of a recorded request belongs to."""
+    if isinstance(request, Undo):
+        return REVERSE
+    return WITH_KEY if request.keyed else WITHOUT_KEY
 
 
 def test_coupons_are_answered_and_recorded_as_the_model_says(

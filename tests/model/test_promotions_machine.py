@@ -1,34 +1,61 @@
 """Promotions over days of a shop: every answer and every row is what the model says."""
 
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, multiple, precondition, rule
-from redemption_server.rules.commands import PromotionUse, RedeemPromotions
-from redemption_server.rules.outcomes import Granted, Outcome, RecordedTransaction, Replayed
+from redemption_server.rules.commands import PromotionUse, RedeemPromotions, ReverseRedemption
+from redemption_server.rules.outcomes import (
+    Granted,
+    Outcome,
+    RecordedReversal,
+    RecordedTransaction,
+    Replayed,
+)
 from redemption_server.rules.refusals import Refused
+from redemption_server.rules.reversal_policy import ReversalReason
 
 from tests.model.machine import (
     EVENTS,
     GRANTED,
+    REASONS,
     REFUSED,
     REPLAYED,
     Machine,
+    Returned,
     check_events,
+    counting,
     instant,
+    parts,
+    policies,
     run_machine,
+    some_policies,
+    some_reasons,
     why,
 )
-from tests.model.promotion_model import ANONYMOUS, NAMES, Line, PromotionModel, Request, Use
+from tests.model.promotion_model import (
+    ANONYMOUS,
+    NAMES,
+    Line,
+    PromotionModel,
+    Record,
+    Request,
+    Undo,
+    Undone,
+    Use,
+)
 from tests.support.catalogs import CUSTOMER, OTHER_CUSTOMER, promotion
-from tests.support.desk import CALLER, promotions, use
+from tests.support.desk import CALLER, promotions, reversal, use
 
 MICRO = 1_000_000
+REDEEM, REVERSE = 1, 4
 PROMOTIONS = ("p1", "p2", "p3")
 CODES: dict[str, list[dict[str, Any]]] = {
     "p1": [{"id": "c1", "code": "A"}, {"id": "c2", "code": "B", "customer": CUSTOMER}],
@@ -44,9 +71,11 @@ COUNTED = {
     DISCOUNT: "discount_total",
 }
 STATE = {
-    "keys": "SELECT 'claim', key FROM claim WHERE org_id = :org "
-    "UNION ALL SELECT 'transaction', transaction_identifier FROM promotion_transaction "
-    "WHERE org_id = :org",
+    "keys": "SELECT operation, key FROM claim WHERE org_id = :org",
+    "transactions": "SELECT transaction_identifier FROM promotion_transaction WHERE org_id = :org",
+    "reversals": "SELECT v.claim_key, v.reason, v.recorded_at_ms, d.record_id, d.returned "
+    "FROM reversal v LEFT JOIN reversed_record d "
+    "ON d.org_id = v.org_id AND d.reversal_id = v.id WHERE v.org_id = :org",
     "uses": "SELECT r.id, transaction_identifier, customer_id, transaction_at_ms, recorded_at_ms, "
     "promotion_id, code_id, redemption_count, discount_micros, line_id IS NOT NULL, over_limit "
     "FROM promotion_redemption r LEFT JOIN promotion_transaction t "
@@ -122,6 +151,7 @@ some_limits = st.lists(
 class PromotionsMachine(Machine):
     model: PromotionModel
     sent = Bundle("sent")
+    undos = Bundle("undos")
 
     @initialize(zone=zones, limited=st.tuples(some_limits, some_limits, some_limits))
     def open(self, zone: str, limited: tuple[dict[str, Any], ...]) -> None:
@@ -154,6 +184,47 @@ class PromotionsMachine(Machine):
         self.submit(here, [*there, *twins])
         return multiple(*here, *there)
 
+    @rule(
+        target=undos,
+        wait=waits,
+        request=sent,
+        position=st.none() | st.integers(0, 3),
+        reason=some_reasons,
+        drafts=sales | st.just([]),
+        twins=rarely,
+    )
+    def reverse(
+        self, wait: timedelta, request: Request, drafts: list[Any], *, twins: bool, **undo: Any
+    ) -> Undo:
+        """Reverses among redemptions of others, which may need what comes back."""
+        self.stage.advance(wait)
+        undone = self.undo(request, **undo)
+        requests = self.requests(drafts)
+        self.submit([*requests[:1], undone, *[undone] * twins, *requests[1:]])
+        return undone
+
+    @rule(
+        target=undos,
+        request=sent,
+        position=st.none() | st.integers(0, 3),
+        reason=some_reasons,
+        others=sales,
+        rival=st.booleans(),
+    )
+    def reverse_at_both_servers(
+        self, request: Request, others: list[Any], *, rival: bool, **undo: Any
+    ) -> Undo:
+        """Reverses here while a rival reverses there, or redemptions come in."""
+        undone = self.undo(request, **undo)
+        whole = self.undo(request, None, undo["reason"])
+        self.submit([undone], [whole] if rival else self.requests(others))
+        return undone
+
+    @rule(undone=undos, reason=st.none() | some_reasons)
+    def reverse_again(self, undone: Undo, reason: str | None) -> None:
+        """The same once more, or another reason under the same key."""
+        self.submit([undone._replace(reason=reason or undone.reason)])
+
     @rule(request=sent)
     def send_again(self, request: Request) -> None:
         self.submit([request])
@@ -173,6 +244,7 @@ class PromotionsMachine(Machine):
         over_limit=st.sampled_from(["REFUSE", "RECORD"]),
         active=mostly,
         code_active=mostly,
+        policies_by_reason=some_policies,
         zone=zones,
         mobiles=st.permutations(MOBILES),
     )
@@ -195,6 +267,7 @@ class PromotionsMachine(Machine):
         *,
         active: bool,
         code_active: bool,
+        policies_by_reason: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         before = self.model.promotions.get(promotion_id, {"limits": {}})
         merged = {**before["limits"], **new_limits}
@@ -203,6 +276,7 @@ class PromotionsMachine(Machine):
             starts_at="2026-05-01T00:00:00Z",
             limits={name: limit for name, limit in merged.items() if limit},
             over_limit=over_limit,
+            reversal_policies=policies(policies_by_reason),
             active=active,
             codes=[{**code, "active": code_active} for code in CODES[promotion_id]],
         )
@@ -223,15 +297,36 @@ class PromotionsMachine(Machine):
         # Ids of two servers may not sort by arrival; within a transaction they do by line.
         found = sorted((use_of(*row) for _, *row in state["uses"]), key=transaction_of)
         assert found == sorted(self.model.uses(), key=transaction_of)
-        assert sorted(state["keys"]) == [
-            (what, key) for what in ("claim", "transaction") for key in sorted(self.model.recorded)
-        ]
-        check_events(state["events"], [record_id for record_id, *_ in state["uses"]])
+        keys = {
+            kind: sorted(k for k, r in self.model.recorded.items() if isinstance(r, kind))
+            for kind in (Record, Undone)
+        }
+        assert sorted(state["keys"]) == sorted(
+            [(REDEEM, key) for key in keys[Record]] + [(REVERSE, key) for key in keys[Undone]]
+        )
+        assert sorted(key for (key,) in state["transactions"]) == keys[Record]
+        assert self.reversals(state) == self.model.returned()
+        check_events(
+            state["events"],
+            [record_id for record_id, *_ in state["uses"]]
+            + [record_id for *_, record_id, _ in state["reversals"]],
+        )
         counted = {
             (COUNTED[scope], *key): (used // MICRO if scope == DISCOUNT else used, instant(last_at))
             for scope, *key, used, last_at in state["usage"]
         }
-        assert counted == self.model.counted()
+        assert counting(counted) == counting(self.model.counted())
+
+    def reversals(self, state: dict[str, list[Any]]) -> dict[tuple[str, int], Returned]:
+        """What came back by transaction and position, once the reversals themselves are right."""
+        where = positions(state["uses"])
+        by_key: dict[str, list[Any]] = {}
+        for key, reason, at, record_id, returned in state["reversals"]:
+            undone = self.model.recorded[key]
+            assert isinstance(undone, Undone)
+            assert (undone.request.reason, undone.at) == (REASONS[reason - 1], instant(at))
+            by_key.setdefault(key, []).append((where[record_id], parts(returned)))
+        return dict(found for of_key in by_key.values() for found in of_key)
 
     # How the product is told.
 
@@ -242,7 +337,16 @@ class PromotionsMachine(Machine):
             for who, ago, lines in drafts
         ]
 
-    def command(self, request: Request) -> RedeemPromotions:
+    def undo(self, request: Request, position: int | None, reason: str) -> Undo:
+        """A reversal of a use, if there is one at the position, or of all."""
+        recorded = self.model.recorded.get(request.key)
+        there = isinstance(recorded, Record) and position in range(len(recorded.uses))
+        wanted = (position,) if there and position is not None else ()
+        return Undo(f"v{next(self.numbers)}", request.key, wanted, reason)
+
+    def command(self, request: Request | Undo) -> RedeemPromotions | ReverseRedemption:
+        if isinstance(request, Undo):
+            return self.reversal(request)
         named = "customer_id" if isinstance(request.who, int) else "identifier_pair"
         return promotions(
             request.at,
@@ -256,15 +360,30 @@ class PromotionsMachine(Machine):
             **{named: request.who},
         )
 
+    def reversal(self, undo: Undo) -> ReverseRedemption:
+        where = positions(self.stage.read(STATE)["uses"])
+        ids = {place: record_id for record_id, place in where.items()}
+        return reversal(
+            *(ids[undo.transaction, position] for position in undo.positions),
+            transaction_identifier=undo.transaction,
+            request_id=undo.key,
+            reason=ReversalReason[undo.reason],
+            caller=self.stage.caller,
+        )
+
     def told(self, outcome: Outcome) -> Hashable:
         if isinstance(outcome, Refused):
             return REFUSED, frozenset(map(why, outcome.violations))
         if isinstance(outcome, Replayed):
             return (REPLAYED,)
         assert isinstance(outcome, Granted)
+        if isinstance(outcome.answer, RecordedReversal):
+            return GRANTED, *(parts(record.returned) for record in outcome.answer.records)
         return GRANTED, *(use.over_limit for use in transaction_in(outcome).uses)
 
     def answer(self, outcome: Granted | Replayed) -> Any:
+        if isinstance(outcome.answer, RecordedReversal):
+            return outcome.answer
         recorded = transaction_in(outcome)
         request = replace(recorded.request, caller=CALLER)
         return recorded.id, recorded.customer_id, recorded.recorded_at, request
@@ -273,6 +392,16 @@ class PromotionsMachine(Machine):
 def transaction_in(outcome: Granted | Replayed) -> RecordedTransaction:
     assert isinstance(outcome.answer, RecordedTransaction)
     return outcome.answer
+
+
+def positions(uses: Sequence[tuple[Any, ...]]) -> dict[str, tuple[str, int]]:
+    """For each use, by its id, its transaction and its position there."""
+    found: dict[str, tuple[str, int]] = {}
+    seen: Counter[str] = Counter()
+    for record_id, transaction, *_ in uses:
+        found[record_id] = transaction, seen[transaction]
+        seen[transaction] += 1
+    return found
 
 
 def sent_use(line: Line) -> PromotionUse:

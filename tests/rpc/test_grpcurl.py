@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pool
@@ -51,6 +52,18 @@ CALLS = {
         {"coupons": [{"code": "UZHYF", "customer": {"mobile": "9999988886"}}]},
         "results",
     ),
+    "CouponRedemptionService/ValidateCoupons": (
+        {"coupons": [{"code": "UZHYF", "customer": {"mobile": "9999988886"}}]},
+        "validations",
+    ),
+    "ReversalService/ReverseRedemption": (
+        {
+            "transaction_identifier": "txn-1",
+            "reason": "REVERSAL_REASON_CANCEL",
+            "request_id": "r-1",
+        },
+        "reversal_id",
+    ),
     "CatalogService/ApplyCatalog": (
         {"catalog": {"organizations": [{"id": 100737, "redemption_without_evaluation": True}]}},
         "objects_applied",
@@ -59,6 +72,9 @@ CALLS = {
     "LedgerService/VerifyLedger": ({}, "checks_completed"),
     "TokenService/GenerateToken": ({"key": "demo", "secret": "demo"}, "access_token"),
 }
+
+# What must have been called before a call can succeed.
+BEFORE = {"ReversalService/ReverseRedemption": "PromotionRedemptionService/RedeemPromotions"}
 
 
 async def grpcurl(*arguments: str) -> str:
@@ -96,7 +112,14 @@ def test_every_rpc_is_called() -> None:
 
 @pytest.mark.parametrize("method", CALLS)
 async def test_grpcurl_calls_the_rpc(demo_service: Service, method: str) -> None:
-    request, expected = CALLS[method]
+    if method in BEFORE:
+        await call(demo_service, BEFORE[method])
+    assert CALLS[method][1] in await call(demo_service, method)
+
+
+async def call(service: Service, method: str) -> Any:
+    """What a call answers, its first message if it is a stream."""
+    request, _ = CALLS[method]
     credential = base64.b64encode(b"demo:demo").decode()
     output = await grpcurl(
         "-plaintext",
@@ -104,9 +127,9 @@ async def test_grpcurl_calls_the_rpc(demo_service: Service, method: str) -> None
         f"authorization: Basic {credential}",
         "-d",
         json.dumps(request),
-        f"127.0.0.1:{demo_service.grpc_port}",
+        f"127.0.0.1:{service.grpc_port}",
         f"redemption.v1.{method}",
     )
     # A stream prints one document after the other.
     first, _ = json.JSONDecoder().raw_decode(output)
-    assert expected in first
+    return first

@@ -66,7 +66,9 @@ class Target:
             sending = channel.unary_stream(path, _as_it_is, _as_it_is)
             answers = sending(body, timeout=10, metadata=metadata)
             try:
-                list(answers)
+                # A watch would go on for ever.
+                for _ in answers:
+                    break
             except grpc.RpcError:
                 status = rpc_status.from_call(answers)
                 code: grpc.StatusCode = answers.code()

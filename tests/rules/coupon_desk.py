@@ -20,6 +20,8 @@ _TABLES = (
     "claim",
     "event",
     "event_sequence",
+    "reversal",
+    "reversed_record",
 )
 
 

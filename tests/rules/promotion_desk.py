@@ -25,6 +25,8 @@ _STATE = {
     "claims": "SELECT * FROM claim ORDER BY org_id, operation, key",
     "events": "SELECT * FROM event ORDER BY org_id, sequence",
     "event numbers": "SELECT * FROM event_sequence ORDER BY org_id",
+    "reversals": "SELECT * FROM reversal ORDER BY org_id, id",
+    "reversed records": "SELECT * FROM reversed_record ORDER BY org_id, kind, record_id",
     "usage": "SELECT * FROM usage ORDER BY org_id, scope, subject, member, window_start",
 }
 

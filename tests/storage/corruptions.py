@@ -96,6 +96,27 @@ COUNTERS = (
     Counter(Scope.SERIES, "7", 3),
     Counter(Scope.SERIES_CUSTOMER, "2", 2, "502"),
     Counter(Scope.SERIES_CUSTOMER, "4", 1, "501"),
+    # Less than was redeemed, by what came back.
+    Counter(Scope.PROMOTION, "usual", 8),
+    Counter(Scope.PROMOTION, "chosen", 8),
+    Counter(Scope.PROMOTION, "back_lowered", 1),
+    Counter(Scope.PROMOTION, "back_rewindowed", 1, day="2026-03-02"),
+    Counter(Scope.PROMOTION_CUSTOMER, "usual", 10, "501"),
+    Counter(Scope.PROMOTION_CUSTOMER, "chosen", 6, "501"),
+    Counter(Scope.PROMOTION_CODE, "usual", 10, "id-usual"),
+    Counter(Scope.PROMOTION_CODE, "chosen", 6, "id-chosen"),
+    Counter(Scope.PROMOTION_DISCOUNT, "usual", 4_000_000),
+    Counter(Scope.PROMOTION_DISCOUNT, "chosen", 4_000_000),
+    Counter(Scope.EARNED_PROMOTION, "earned-spent", 1),
+    Counter(Scope.COUPON, "usual", 5),
+    Counter(Scope.COUPON, "chosen", 3),
+    Counter(Scope.COUPON, "once", 1),
+    Counter(Scope.COUPON_CUSTOMER, "once", 1, "501"),
+    Counter(Scope.SERIES, "11", 3),
+    Counter(Scope.SERIES, "12", 4),
+    Counter(Scope.SERIES_CUSTOMER, "11", 6, "501"),
+    Counter(Scope.SERIES_CUSTOMER, "12", 3, "501"),
+    Counter(Scope.SERIES_CUSTOMER, "13", 2, "501"),
 )
 # Their limits exist, but nothing is recorded that they could count.
 UNFOUNDED = (
@@ -374,8 +395,9 @@ _CATALOG = (
 )
 
 
-def _key_without_record(subject: str) -> Expected:
-    record = "transaction" if subject.startswith("transactions/") else "redemption"
+def key_without_record(subject: str) -> Expected:
+    kinds = {"transactions": "transaction", "requests": "redemption", "reversals": "reversal"}
+    record = kinds[subject.partition("/")[0]]
     text = f"the key is taken, no {record} is recorded under it"
     return Expected(FindingKind.KEY_WITHOUT_RECORD, subject, text)
 
@@ -395,17 +417,17 @@ def _answer_wrong(key: str, answered: str, recorded: str) -> Expected:
     return Expected(FindingKind.ANSWER_WRONG, f"requests/{key}", text)
 
 
-def _ghost(operation: int) -> str:
+def ghost_key(operation: int) -> str:
     return f"INSERT INTO claim VALUES ({ORG}, {operation}, 'ghost', 0, NULL, NULL)"
 
 
 _SINGLE = "operation = 2 AND key = 'single'"
 _KEYS = (
     Corruption(
-        "a promotion key too many", (_ghost(1),), (_key_without_record("transactions/ghost"),)
+        "a promotion key too many", (ghost_key(1),), (key_without_record("transactions/ghost"),)
     ),
-    Corruption("a request key too many", (_ghost(2),), (_key_without_record("requests/ghost"),)),
-    Corruption("a made-up key too many", (_ghost(3),), (_key_without_record("requests/ghost"),)),
+    Corruption("a request key too many", (ghost_key(2),), (key_without_record("requests/ghost"),)),
+    Corruption("a made-up key too many", (ghost_key(3),), (key_without_record("requests/ghost"),)),
     Corruption(
         "a promotion key deleted",
         (deleted("claim", "operation = 1 AND key = 'plain'"),),
@@ -429,27 +451,27 @@ _KEYS = (
     Corruption(
         "a promotion key changed",
         (changed("claim", "key = 'ghost'", "operation = 1 AND key = 'plain'"),),
-        (_transaction_without_key("plain"), _key_without_record("transactions/ghost")),
+        (_transaction_without_key("plain"), key_without_record("transactions/ghost")),
     ),
     Corruption(
         "a request key changed",
         (changed("claim", "key = 'ghost'", _SINGLE),),
-        (_coupon_without_key("s1", "single"), _key_without_record("requests/ghost")),
+        (_coupon_without_key("s1", "single"), key_without_record("requests/ghost")),
     ),
     Corruption(
         "a request key is of another operation",
         (changed("claim", "operation = 3", _SINGLE),),
-        (_coupon_without_key("s1", "single"), _key_without_record("requests/single")),
+        (_coupon_without_key("s1", "single"), key_without_record("requests/single")),
     ),
     Corruption(
         "a promotion key is of another operation",
         (changed("claim", "operation = 2", "operation = 1 AND key = 'plain'"),),
-        (_transaction_without_key("plain"), _key_without_record("requests/plain")),
+        (_transaction_without_key("plain"), key_without_record("requests/plain")),
     ),
     Corruption(
         "a transaction's identifier changed",
         (changed("promotion_transaction", "transaction_identifier = 'other'", "id = '{plain}'"),),
-        (_transaction_without_key("other"), _key_without_record("transactions/plain")),
+        (_transaction_without_key("other"), key_without_record("transactions/plain")),
     ),
     Corruption(
         "two transactions under one key",
@@ -497,7 +519,7 @@ _KEYS = (
         (changed("coupon_redemption", "claim_key = 'partial'", "id = {coupon_s1}"),),
         (
             _answer_wrong("partial", "[{coupon_s2}]", "[{coupon_s1}, {coupon_s2}]"),
-            _key_without_record("requests/single"),
+            key_without_record("requests/single"),
         ),
     ),
     Corruption(
@@ -511,12 +533,12 @@ _KEYS = (
 )
 
 
-def _event_without_record(event: str, record: str) -> Expected:
+def event_without_record(event: str, record: str) -> Expected:
     text = f"there is no record {record}"
     return Expected(FindingKind.EVENT_WITHOUT_RECORD, f"events/{event}", text)
 
 
-def _event_missing(record: str, text: str = "the record has no event") -> Expected:
+def event_missing(record: str, text: str = "the record has no event") -> Expected:
     return Expected(FindingKind.EVENT_MISSING, record, text)
 
 
@@ -536,7 +558,7 @@ _TRANSACTIONS = (
         (deleted("promotion_transaction", "id = '{plain}'"),),
         (
             _use_without_transaction("{plain_use}", "{plain}"),
-            _key_without_record("transactions/plain"),
+            key_without_record("transactions/plain"),
         ),
     ),
     Corruption(
@@ -545,7 +567,7 @@ _TRANSACTIONS = (
         (
             *_LESS_BY_ALL_2,
             _use_without_transaction("{all_2_use}", "{all_2}"),
-            _key_without_record("transactions/all-2"),
+            key_without_record("transactions/all-2"),
         ),
     ),
     Corruption(
@@ -553,13 +575,13 @@ _TRANSACTIONS = (
         (deleted("promotion_redemption", "id = '{plain_use}'"),),
         (
             _transaction_without_use("{plain}"),
-            _event_without_record("{plain_event}", "{plain_use}"),
+            event_without_record("{plain_event}", "{plain_use}"),
         ),
     ),
     Corruption(
         "one of two uses deleted",
         (deleted("promotion_redemption", "id = '{two_use}'"),),
-        (_event_without_record("{two_event}", "{two_use}"),),
+        (event_without_record("{two_event}", "{two_use}"),),
     ),
     Corruption(
         "a use of a limited promotion deleted",
@@ -567,7 +589,7 @@ _TRANSACTIONS = (
         (
             *_LESS_BY_ALL_2,
             _transaction_without_use("{all_2}"),
-            _event_without_record("{all_2_event}", "{all_2_use}"),
+            event_without_record("{all_2_event}", "{all_2_use}"),
         ),
     ),
     Corruption(
@@ -581,7 +603,7 @@ _TRANSACTIONS = (
     Corruption(
         "a transaction without use too many",
         (
-            _ghost(1),
+            ghost_key(1),
             copied(
                 "promotion_transaction",
                 "id = '{plain}'",
@@ -597,8 +619,8 @@ _TRANSACTIONS = (
         (
             Counter(Scope.COUPON, "s1", 1).wrong(1, 0),
             Counter(Scope.COUPON_CUSTOMER, "s1", 1, "501").wrong(1, 0),
-            _key_without_record("requests/single"),
-            _event_without_record("{coupon_s1_event}", "{coupon_s1}"),
+            key_without_record("requests/single"),
+            event_without_record("{coupon_s1_event}", "{coupon_s1}"),
         ),
     ),
     Corruption(
@@ -606,7 +628,7 @@ _TRANSACTIONS = (
         (deleted("coupon_redemption", "id = {coupon_free}"),),
         (
             _answer_wrong("both", "[{coupon_many}, {coupon_free}]", "[{coupon_many}]"),
-            _event_without_record("{coupon_free_event}", "{coupon_free}"),
+            event_without_record("{coupon_free_event}", "{coupon_free}"),
         ),
     ),
 )
@@ -705,114 +727,114 @@ _REFERENCES = (
 )
 
 
-def _numbers(text: str) -> Expected:
+def numbers(text: str) -> Expected:
     return Expected(FindingKind.EVENT_SEQUENCE_BROKEN, f"eventSequences/{ORG}", text)
 
 
-def _gap(number: str) -> Expected:
+def gap(number: str) -> Expected:
     text = "the event is missing"
     return Expected(FindingKind.EVENT_SEQUENCE_BROKEN, f"events/{number}", text)
 
 
-_ONE_MORE = changed("event_sequence", "last = last + 1")
+ONE_MORE = changed("event_sequence", "last = last + 1")
 _PLAIN = "sequence = {plain_event}"
 _EVENTS = (
     Corruption(
         "the last event deleted and its number given back",
         (deleted("event", "sequence = {last}"), changed("event_sequence", "last = last - 1")),
-        (_event_missing("coupon_redemption/{coupon_6b}"),),
+        (event_missing("coupon_redemption/{coupon_6b}"),),
     ),
     Corruption(
         "an event deleted",
         (deleted("event", _PLAIN),),
-        (_event_missing("promotion_redemption/{plain_use}"), _gap("{plain_event}")),
+        (event_missing("promotion_redemption/{plain_use}"), gap("{plain_event}")),
     ),
     Corruption(
         "the first event deleted",
         (deleted("event", "sequence = 1"),),
         (
-            _event_missing("promotion_redemption/{early_change_0_use}"),
-            _numbers("the first event is 2"),
+            event_missing("promotion_redemption/{early_change_0_use}"),
+            numbers("the first event is 2"),
         ),
     ),
     Corruption(
         "the last event deleted",
         (deleted("event", "sequence = {last}"),),
         (
-            _event_missing("coupon_redemption/{coupon_6b}"),
-            _numbers("the newest event is {before}, the last number given is {last}"),
+            event_missing("coupon_redemption/{coupon_6b}"),
+            numbers("the newest event is {before}, the last number given is {last}"),
         ),
     ),
     Corruption(
         "a second event of a use",
-        (copied("event", _PLAIN, sequence="{next}"), _ONE_MORE),
-        (_event_missing("promotion_redemption/{plain_use}", "the record has 2 events"),),
+        (copied("event", _PLAIN, sequence="{next}"), ONE_MORE),
+        (event_missing("promotion_redemption/{plain_use}", "the record has 2 events"),),
     ),
     Corruption(
         "a second event of a coupon redemption",
-        (copied("event", "sequence = {coupon_s1_event}", sequence="{next}"), _ONE_MORE),
-        (_event_missing("coupon_redemption/{coupon_s1}", "the record has 2 events"),),
+        (copied("event", "sequence = {coupon_s1_event}", sequence="{next}"), ONE_MORE),
+        (event_missing("coupon_redemption/{coupon_s1}", "the record has 2 events"),),
     ),
     Corruption(
         "an event of no use",
-        (copied("event", _PLAIN, sequence="{next}", record_id="'ghost'"), _ONE_MORE),
-        (_event_without_record("{next}", "ghost"),),
+        (copied("event", _PLAIN, sequence="{next}", record_id="'ghost'"), ONE_MORE),
+        (event_without_record("{next}", "ghost"),),
     ),
     Corruption(
         "an event of no coupon redemption",
-        (copied("event", _PLAIN, sequence="{next}", kind="2", record_id="'ghost'"), _ONE_MORE),
-        (_event_without_record("{next}", "ghost"),),
+        (copied("event", _PLAIN, sequence="{next}", kind="2", record_id="'ghost'"), ONE_MORE),
+        (event_without_record("{next}", "ghost"),),
     ),
     Corruption(
         "an event of another kind",
         (changed("event", "kind = 2", _PLAIN),),
         (
-            _event_missing("promotion_redemption/{plain_use}"),
-            _event_without_record("{plain_event}", "{plain_use}"),
+            event_missing("promotion_redemption/{plain_use}"),
+            event_without_record("{plain_event}", "{plain_use}"),
         ),
     ),
     Corruption(
         "an event of another record",
         (changed("event", "record_id = 'ghost'", _PLAIN),),
         (
-            _event_missing("promotion_redemption/{plain_use}"),
-            _event_without_record("{plain_event}", "ghost"),
+            event_missing("promotion_redemption/{plain_use}"),
+            event_without_record("{plain_event}", "ghost"),
         ),
     ),
     Corruption(
         "the last event renumbered",
         (changed("event", "sequence = {beyond}", "sequence = {last}"),),
-        (_numbers("the newest event is {beyond}, the last number given is {last}"), _gap("{last}")),
+        (numbers("the newest event is {beyond}, the last number given is {last}"), gap("{last}")),
     ),
     Corruption(
         "an event in the middle renumbered",
-        (changed("event", "sequence = {next}", _PLAIN), _ONE_MORE),
-        (_gap("{plain_event}"),),
+        (changed("event", "sequence = {next}", _PLAIN), ONE_MORE),
+        (gap("{plain_event}"),),
     ),
     Corruption(
         "the first event renumbered to the end",
-        (changed("event", "sequence = {next}", "sequence = 1"), _ONE_MORE),
-        (_numbers("the first event is 2"),),
+        (changed("event", "sequence = {next}", "sequence = 1"), ONE_MORE),
+        (numbers("the first event is 2"),),
     ),
     Corruption(
         "the first event renumbered to 0",
         (changed("event", "sequence = 0", "sequence = 1"),),
-        (_numbers("the first event is 0"), _gap("1")),
+        (numbers("the first event is 0"), gap("1")),
     ),
     Corruption(
         "a number too many given",
-        (_ONE_MORE,),
-        (_numbers("the newest event is {last}, the last number given is {next}"),),
+        (ONE_MORE,),
+        (numbers("the newest event is {last}, the last number given is {next}"),),
     ),
     Corruption(
         "a number given back",
         (changed("event_sequence", "last = last - 1"),),
-        (_numbers("the newest event is {last}, the last number given is {before}"),),
+        (numbers("the newest event is {last}, the last number given is {before}"),),
     ),
     Corruption(
         "the last number deleted",
         (deleted("event_sequence"),),
-        (_numbers("the newest event is {last}, the last number given is None"),),
+        (numbers("the newest event is {last}, the last number given is None"),),
     ),
 )
 
@@ -868,8 +890,8 @@ HIDDEN = {
     "only the kinds that are known are looked at": (
         Corruption(
             "an event of an unknown kind",
-            (copied("event", _PLAIN, sequence="{next}", kind="9"), _ONE_MORE),
-            (_event_without_record("{next}", "{plain_use}"),),
+            (copied("event", _PLAIN, sequence="{next}", kind="9"), ONE_MORE),
+            (event_without_record("{next}", "{plain_use}"),),
         ),
     ),
     "the counters of a deleted coupon are taken for missing": (

@@ -4,9 +4,10 @@ It is built once per engine. A corruption is planted, looked at and rolled back 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,15 +15,20 @@ import pytest
 from redemption_server.rules.commands import CouponCustomer
 from redemption_server.rules.outcomes import Granted, Judged, Outcome, Replayed
 from redemption_server.rules.refusals import Refused
+from redemption_server.rules.reversal_policy import ReversalReason
 from redemption_server.storage.database import Database, open_database
 from redemption_server.storage.dialect import allow_pauses
+from redemption_server.storage.instants import to_ms
 from redemption_server.storage.schema import METADATA
 from redemption_server.storage.verify.checks import CHECKS
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding
 from sqlalchemy import Connection, text
 
+from tests.storage import reversed_ledger
+from tests.storage.reversed_ledger import Reverser
 from tests.support import catalogs
 from tests.support.catalogs import CUSTOMER, ORG, OTHER_CUSTOMER, OTHER_ORG, promotion, series
+from tests.support.clock import ODD_DATE
 from tests.support.desk import Desk, coupon, open_desk, use
 
 VISITOR = 503
@@ -82,6 +88,7 @@ _CHANGING_PROMOTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     # Redeemed for more than a counter can hold, before there was one.
     "vast": ({}, {"discount_total": {"limit": "999", "window": "DAY"}}),
     "vaster": ({}, {"discount_total": "999"}),
+    **reversed_ledger.CHANGING_PROMOTIONS,
 }
 _EARNED = [
     {"id": f"earned-{number}", "promotion": "earned", "customer": CUSTOMER, "status": "UNLOCKED"}
@@ -122,9 +129,9 @@ def organization(*, later: bool, **changes: Any) -> dict[str, Any]:
         credentials=[],
         time_zone="Asia/Kolkata",
         customers=customers,
-        promotions=[*_PROMOTIONS, *changing],
-        earned_promotions=_EARNED,
-        coupon_series=[*_SERIES, *changing_series],
+        promotions=[*_PROMOTIONS, *reversed_ledger.PROMOTIONS, *changing],
+        earned_promotions=[*_EARNED, *reversed_ledger.EARNED],
+        coupon_series=[*_SERIES, *reversed_ledger.SERIES, *changing_series],
         **changes,
     )
 
@@ -133,12 +140,15 @@ async def fill(desk: Desk) -> None:
     """Requests before and after catalog changes; then another organisation with the same rows."""
     for later in (False, True):
         await desk.apply(organization(later=later))
-        teller = _Teller(desk, "late" if later else "early")
+        teller, reverser = _Teller(desk, "late" if later else "early"), Reverser(desk)
+        if later:
+            await reverser.reverse_after_change()
         await teller.redeem_where_limits_change(late=later)
         if not later:
             await teller.redeem_promotions()
             await teller.redeem_by_window()
             await teller.redeem_coupons()
+            await reverser.reverse()
     await desk.database.transact(_copy_organization)
 
 
@@ -254,10 +264,12 @@ class _Teller:
 
 
 CROWD = FINDINGS_MAX + 100
+PRUNED = to_ms(ODD_DATE + timedelta(minutes=30))
+"""After the first redemptions and before their reversals."""
 
 
 async def crowd(desk: Desk) -> None:
-    """As many codes and coupons as CROWD, each redeemed once."""
+    """As many codes and coupons as CROWD, each redeemed once and reversed for nothing."""
     codes = [{"id": f"code-{number}", "code": f"code-{number}"} for number in range(CROWD)]
     coupons = [{"code": f"coupon-{number}"} for number in range(CROWD)]
     await desk.apply(
@@ -277,6 +289,24 @@ async def crowd(desk: Desk) -> None:
             desk.redeem_coupons(coupon(f"coupon-{number}"), request_id=f"r{number}"),
         )
     ]
+    await _granted(*requests)
+    reasons = itertools.cycle((ReversalReason.FRAUD, ReversalReason.CHARGEBACK))
+    redeemed = await desk.rows("SELECT id FROM coupon_redemption")
+    await _granted(
+        *(
+            desk.reverse(
+                transaction_identifier=f"t{number}", reason=reason, request_id=f"v{number}"
+            )
+            for number, reason in zip(range(CROWD), reasons, strict=False)
+        ),
+        *(
+            desk.reverse(redemption_id, reason=reason, request_id=f"w{redemption_id}")
+            for (redemption_id,), reason in zip(redeemed, reasons, strict=False)
+        ),
+    )
+
+
+async def _granted(*requests: Coroutine[Any, Any, Outcome]) -> None:
     outcomes = await asyncio.gather(*requests)
     assert all(isinstance(outcome, Granted) for outcome in outcomes)
 
@@ -352,10 +382,16 @@ async def _names(desk: Desk) -> dict[str, Any]:
     )
     redeemed = await desk.rows(
         "SELECT c.code_key, c.id, c.claim_key, e.sequence FROM coupon_redemption c "
-        "JOIN event e ON e.org_id = c.org_id AND e.kind = 2 "
+        "JOIN event e ON e.org_id = c.org_id AND e.kind IN (2, 5) "
         f"AND e.record_id = CAST(c.id AS VARCHAR) WHERE c.org_id = {ORG} ORDER BY c.id"
     )
-    last = len(used + redeemed)
+    undone = await desk.rows(
+        "SELECT v.claim_key, v.id, d.record_id, e.sequence FROM reversal v "
+        "JOIN reversed_record d ON d.org_id = v.org_id AND d.reversal_id = v.id "
+        "JOIN event e ON e.org_id = v.org_id AND e.kind = d.kind + 2 AND e.record_id = d.record_id "
+        f"WHERE v.org_id = {ORG} ORDER BY d.record_id"
+    )
+    last = len(used + redeemed + undone)
     names: dict[str, Any] = {"before": last - 1, "last": last, "next": last + 1}
     names["beyond"] = last + 5
     names["binary"] = "BLOB" if desk.database.mixes_organizations else "BYTEA"
@@ -365,6 +401,13 @@ async def _names(desk: Desk) -> dict[str, Any]:
     for code, redemption_id, key, sequence in redeemed:
         word = _fresh(f"coupon_{code}", names)
         names |= {word: redemption_id, f"{word}_key": key, f"{word}_event": sequence}
+    for key, reversal_id, record_id, sequence in undone:
+        word = _fresh(f"reversal_{key.replace('-', '_')}", names)
+        names |= {word: reversal_id, f"{word}_of": record_id, f"{word}_event": sequence}
+    [(names["first_late"],)] = await desk.rows(
+        f"SELECT min(sequence) FROM event WHERE org_id = {ORG} AND recorded_at_ms >= :pruned",
+        pruned=PRUNED,
+    )
     return names
 
 

@@ -14,6 +14,7 @@ from redemption_server.rules.outcomes import (
     Granted,
     Outcome,
     RecordedCoupons,
+    RecordedReversal,
     RecordedTransaction,
     Replayed,
 )
@@ -147,6 +148,7 @@ def told(outcome: Outcome) -> tuple[str, Any]:
     """What a caller is told, without ids."""
     if isinstance(outcome, Refused):
         return outcome.reason.value, outcome.maybe_recorded
+    assert not isinstance(outcome.answer, RecordedReversal)
     return type(outcome).__name__, _content(outcome.answer)
 
 

@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 from redemption_server.rules.facts import Operation, Scope
 from redemption_server.rules.redeem_promotions_limits import COUNTER_MAX
+from redemption_server.rules.reversal_policy import ReversalReason
+from redemption_server.storage.records import EventKind
 from redemption_server.storage.schema import METADATA
 from redemption_server.storage.verify import keys
 from redemption_server.storage.verify.checks import CHECKS
@@ -22,6 +24,8 @@ from tests.storage.corruptions import (
     deleted,
 )
 from tests.storage.ledger import Ledger, crowd, fill, find, open_ledger, plant
+from tests.storage.retention_cases import CASES, Case
+from tests.storage.reversal_corruptions import REVERSAL_CORRUPTIONS
 from tests.support.catalogs import ORG, OTHER_ORG
 from tests.support.databases import ENGINES, Databases
 
@@ -68,9 +72,16 @@ async def test_the_ledger_has_something_of_everything(ledger: Ledger) -> None:
         own = f"WHERE org_id = {org_id}"
         found = await ledger.rows(f"SELECT DISTINCT scope, window_start > 0 FROM usage {own}")
         assert {(scope, bool(by_day)) for scope, by_day in found} == counters
-        assert await ledger.rows(f"SELECT DISTINCT operation FROM claim {own} ORDER BY 1") == [
-            (int(operation),) for operation in Operation
-        ]
+        for column, values in (
+            ("operation FROM claim", Operation),
+            ("kind FROM event", EventKind),
+            ("reason FROM reversal", ReversalReason),
+            ("returned FROM reversed_record WHERE kind = 1", range(8)),
+            ("returned FROM reversed_record WHERE kind = 2", range(8)),
+        ):
+            statement = f"SELECT DISTINCT {column}".replace("WHERE", f"{own} AND")
+            statement += "" if own in statement else f" {own}"
+            assert sorted(await ledger.rows(statement)) == [(int(value),) for value in values]
     for unusual in (
         "promotion_redemption WHERE over_limit",
         "promotion_redemption WHERE earned_by_other_customer",
@@ -89,7 +100,10 @@ def _names(corruptions: tuple[Corruption, ...]) -> list[str]:
     return [corruption.name for corruption in corruptions]
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=_names(CORRUPTIONS))
+ALL_CORRUPTIONS = (*CORRUPTIONS, *REVERSAL_CORRUPTIONS)
+
+
+@pytest.mark.parametrize("corruption", ALL_CORRUPTIONS, ids=_names(ALL_CORRUPTIONS))
 async def test_a_corruption_is_named_and_nothing_else(
     ledger: Ledger, corruption: Corruption
 ) -> None:
@@ -110,6 +124,13 @@ async def test_a_corruption_that_hides_well_is_named(
     await _assert_exactly(ledger, corruption)
 
 
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+async def test_what_was_pruned_is_no_finding_and_nothing_else_is_forgiven(
+    ledger: Ledger, case: Case
+) -> None:
+    await _assert_exactly(ledger, Corruption(*case))
+
+
 async def _assert_exactly(ledger: Ledger, corruption: Corruption) -> None:
     found = await ledger.findings(*corruption.statements)
     assert found[OTHER_ORG] == []
@@ -125,7 +146,7 @@ async def _assert_exactly(ledger: Ledger, corruption: Corruption) -> None:
 
 
 async def test_each_kind_of_finding_has_a_corruption() -> None:
-    found = {finding.kind for corruption in CORRUPTIONS for finding in corruption.findings}
+    found = {finding.kind for corruption in ALL_CORRUPTIONS for finding in corruption.findings}
     assert found == set(FindingKind)
 
 
@@ -135,9 +156,10 @@ async def test_requests_are_looked_at_page_by_page(
 ) -> None:
     monkeypatch.setattr(keys, "_PAGE", size)
     assert await ledger.findings() == {ORG: [], OTHER_ORG: []}
-    requests = await ledger.rows(f"SELECT key FROM claim WHERE org_id = {ORG} AND operation > 1")
+    of_coupons = "operation IN (2, 3)"
+    requests = await ledger.rows(f"SELECT key FROM claim WHERE org_id = {ORG} AND {of_coupons}")
     assert len(requests) > 2 * size
-    found = await ledger.findings(changed("claim", "answer = NULL", "operation > 1"))
+    found = await ledger.findings(changed("claim", "answer = NULL", of_coupons))
     assert sorted(finding.subject for finding in found[ORG]) == sorted(
         f"requests/{key}" for (key,) in requests
     )
@@ -230,6 +252,48 @@ FLOODS = (
         "there is no coupon_series 99",
     ),
     Flood(
+        deleted("claim", "operation = 4"),
+        "keys of reversals",
+        FindingKind.RECORD_WITHOUT_KEY,
+        "the reversal is recorded, its key is free",
+    ),
+    Flood(
+        changed("claim", "operation = 4", "operation = 2"),
+        "keys of reversals",
+        FindingKind.KEY_WITHOUT_RECORD,
+        "the key is taken, no reversal is recorded under it",
+    ),
+    Flood(
+        changed("reversed_record", "record_id = record_id || '-ghost'", "kind = 1"),
+        "reversals and what they reversed",
+        FindingKind.REVERSAL_WITHOUT_REDEMPTION,
+        "there is no such redemption",
+    ),
+    Flood(
+        changed("reversed_record", "record_id = record_id || '-ghost'", "kind = 2"),
+        "reversals and what they reversed",
+        FindingKind.REVERSAL_WITHOUT_REDEMPTION,
+        "there is no such redemption",
+    ),
+    Flood(
+        changed("reversed_record", "reversal_id = 'ghost'"),
+        "reversals and what they reversed",
+        FindingKind.REVERSAL_WITHOUT_REDEMPTION,
+        "there is no reversal ghost",
+    ),
+    Flood(
+        deleted("reversed_record"),
+        "reversals and what they reversed",
+        FindingKind.REVERSAL_WITHOUT_REDEMPTION,
+        "it reversed nothing",
+    ),
+    Flood(
+        deleted("event", "kind = 3"),
+        "events of records",
+        FindingKind.EVENT_MISSING,
+        "the record has no event",
+    ),
+    Flood(
         deleted("event", "kind = 1"),
         "events of records",
         FindingKind.EVENT_MISSING,
@@ -270,6 +334,8 @@ GROWTH = (
     ("event", "sequence", "sequence + 10000 * n"),
     ("promotion_redemption", "id", "id || '-' || n"),
     ("coupon_redemption", "id", "id + 1000000000000 * n"),
+    ("reversal", "id", "id || '-' || n"),
+    ("reversed_record", "record_id", "record_id || '-' || n"),
     ("coupon", "code_key", "code_key || '-' || n"),
     ("promotion", "id", "id || '-' || n"),
     ("coupon_series", "id", "id + n"),

@@ -17,6 +17,10 @@ _STATEMENTS = {
         "ON r.org_id = t.org_id AND r.transaction_id = t.id"
     ),
     "coupons": "SELECT claim_operation, claim_key, code_key, customer_id FROM coupon_redemption",
+    "reversals": (
+        "SELECT v.claim_key, v.reason, d.kind, d.returned FROM reversal v "
+        "LEFT JOIN reversed_record d ON d.org_id = v.org_id AND d.reversal_id = v.id"
+    ),
     "claims": "SELECT operation, key FROM claim",
     "usage": "SELECT scope, subject, member, used FROM usage WHERE used > 0",
     "events": "SELECT sequence, kind FROM event",
@@ -48,6 +52,7 @@ def books_of(*identifiers: str) -> Books:
     rows: Books = {
         "promotions": [(identifier, "p1", 1) for identifier in identifiers],
         "coupons": [],
+        "reversals": [],
         "claims": [(int(Operation.REDEEM_PROMOTIONS), name) for name in identifiers],
         "usage": [(int(Scope.PROMOTION), "p1", "", count)] if count else [],
         "events": [(n, int(EventKind.PROMOTION_REDEEMED)) for n in range(1, count + 1)],

@@ -16,12 +16,14 @@ from redemption_server.rules.commands import (
     PromotionUse,
     RedeemCoupons,
     RedeemPromotions,
+    ReverseRedemption,
 )
 from redemption_server.rules.decimals import DecimalError, parse_micros
 from redemption_server.rules.facts import Operation, RequestKey
 from redemption_server.rules.identity import coupon_identifier, promotion_identifier
 from redemption_server.rules.normal import fold
 from redemption_server.rules.outcomes import Outcome
+from redemption_server.rules.reversal_policy import ReversalReason
 from redemption_server.storage.database import Database, open_database
 from sqlalchemy import text
 
@@ -53,6 +55,11 @@ class Desk:
     async def redeem_coupons(self, *uses: CouponUse, **changes: Any) -> Outcome:
         """Submits a coupon request; see `coupons`."""
         return await self.queue.submit(coupons(self.ids.record_id(), *uses, **changes))
+
+    async def reverse(self, *record_ids: str | int, **changes: Any) -> Outcome:
+        """Submits a reversal under a request id of its own; see `reversal`."""
+        changes.setdefault("request_id", self.ids.record_id())
+        return await self.queue.submit(reversal(*record_ids, **changes))
 
     async def rows(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """What a statement finds in the database."""
@@ -152,3 +159,24 @@ def coupons(
         key = RequestKey(Operation.REDEEM_COUPONS, request_id)
     content = repr((atomic, uses)).encode() if content is None else content
     return RedeemCoupons(caller, key, content, atomic, uses)
+
+
+def reversal(
+    *record_ids: str | int,
+    request_id: str,
+    transaction_identifier: str = "",
+    reason: ReversalReason = ReversalReason.CANCEL,
+    note: str = "",
+    caller: Caller = CALLER,
+) -> ReverseRedemption:
+    """A command: of coupon redemptions, unless there is a transaction identifier."""
+    named = tuple(map(str, record_ids))
+    return ReverseRedemption(
+        caller=caller,
+        key=RequestKey(Operation.REVERSE_REDEMPTION, request_id),
+        content=repr((transaction_identifier, named, reason, note)).encode(),
+        reason=reason,
+        note=note,
+        transaction_identifier=transaction_identifier,
+        record_ids=named,
+    )

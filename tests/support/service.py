@@ -19,6 +19,7 @@ from redemption.v1 import (
     catalog_service_pb2_grpc,
     coupon_redemption_service_pb2_grpc,
     promotion_redemption_service_pb2_grpc,
+    reversal_service_pb2_grpc,
 )
 from redemption_gateway.server import running_gateway
 from redemption_gateway.settings import GatewaySettings
@@ -59,6 +60,10 @@ class Service:
     @property
     def coupons(self) -> Any:
         return coupon_redemption_service_pb2_grpc.CouponRedemptionServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def reversals(self) -> Any:
+        return reversal_service_pb2_grpc.ReversalServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
     @property
     def catalog(self) -> Any:

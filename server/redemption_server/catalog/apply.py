@@ -7,6 +7,7 @@ from redemption.v1 import catalog_pb2
 
 from redemption_server.access import secrets
 from redemption_server.access.audit import audit
+from redemption_server.access.seal import Seal
 from redemption_server.catalog.check import OBJECTS_MAX, check_catalog, count_objects
 from redemption_server.rules.refusals import Refused, Violation, field_invalid
 from redemption_server.storage import catalog_paths as paths
@@ -28,10 +29,11 @@ async def apply_catalog(
     *,
     foreign_secrets_fixed: bool,
     by: str = COMMAND_LINE,
+    seal: Seal | None = None,
 ) -> int:
     """Applies one catalog; see `apply_catalogs`."""
     return await apply_catalogs(
-        database, [("", catalog)], foreign_secrets_fixed=foreign_secrets_fixed, by=by
+        database, [("", catalog)], foreign_secrets_fixed=foreign_secrets_fixed, by=by, seal=seal
     )
 
 
@@ -41,18 +43,22 @@ async def apply_catalogs(
     *,
     foreign_secrets_fixed: bool,
     by: str = COMMAND_LINE,
+    seal: Seal | None = None,
 ) -> int:
     """Applies catalogs, all or none, and returns how many objects they hold.
 
     Each comes with the name of its source. With `foreign_secrets_fixed`, as for callers of one
     organisation, a credential that other organisations share keeps its secret, and one that only
-    others have is refused. `by` is who does it, for the audit log. Raises CatalogRefused
+    others have is refused. `by` is who does it, for the audit log. Without `seal` there can be no
+    webhooks. Raises CatalogRefused
     (FIELD_INVALID) with everything that is wrong with the first bad one.
     """
     for source, catalog in sources:
         violations = await asyncio.to_thread(check_catalog, catalog)
         if not violations:
             violations = _differing_secrets(catalog)
+        if not violations and seal is None:
+            violations = _unsealable(catalog)
         if violations:
             raise CatalogRefused(source, violations)
     objects = sum(count_objects(catalog) for _, catalog in sources)
@@ -65,7 +71,8 @@ async def apply_catalogs(
             # Before any secret is looked at: how long that takes would tell whether it is right.
             await _refuse_foreign_keys(database, source, catalog)
         hashes = await _secret_hashes(database, catalog)
-        works.append((source, ApplyCatalog(catalog, hashes, foreign_secrets_fixed)))
+        sealed = _sealed_secrets(catalog, seal)
+        works.append((source, ApplyCatalog(catalog, hashes, foreign_secrets_fixed, sealed)))
     changes = await database.transact(ApplyCatalogs(works))
     org_ids = [organization.id for _, catalog in sources for organization in catalog.organizations]
     audit("catalog applied", by=by, org_ids=org_ids, objects=objects)
@@ -85,6 +92,27 @@ def _differing_secrets(catalog: catalog_pb2.Catalog) -> list[Violation]:
                 problem = "differs from the one under another organisation of the catalog"
                 violations.append(field_invalid(f"{item_path}.secret", problem))
     return violations
+
+
+def _unsealable(catalog: catalog_pb2.Catalog) -> list[Violation]:
+    problem = "need REDEMPTION_WEBHOOK_KEYS, which seal their secrets; `redemption webhooks key`"
+    return [
+        field_invalid(f"{path}.webhooks", f"{problem} makes one")
+        for path, organization in paths.indexed("catalog.organizations", catalog.organizations)
+        if organization.webhooks
+    ]
+
+
+def _sealed_secrets(
+    catalog: catalog_pb2.Catalog, seal: Seal | None
+) -> dict[tuple[int, str], bytes]:
+    if seal is None:
+        return {}
+    return {
+        (organization.id, webhook.id): seal.seal(webhook.secret)
+        for organization in catalog.organizations
+        for webhook in organization.webhooks
+    }
 
 
 async def _refuse_foreign_keys(

@@ -3,8 +3,10 @@
 All errors are collected; each names the path of the field and, secrets excepted, the value.
 """
 
+import base64
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import argon2
@@ -52,18 +54,75 @@ def _organization(checker: Checker, organization: catalog_pb2.Organization, path
     if not _known_zone(organization.time_zone):
         checker.fail(f"{path}.time_zone", f"is no IANA time zone: {organization.time_zone!r}")
     _simple_objects(checker, organization, path)
-    _customers(checker, organization, path)
+    check_customers(checker, organization, path)
     for item_path, promotion in paths.indexed(f"{path}.promotions", organization.promotions):
         _promotion(checker, promotion, item_path)
+    check_promotion_codes(checker, organization, path)
+    for item_path, code in paths.promotion_codes(organization, path):
+        checker.present(f"{item_path}.id", code.id)
+    for item_path, series in paths.indexed(f"{path}.coupon_series", organization.coupon_series):
+        _series(checker, series, item_path)
+    check_coupons(checker, organization, path)
+    for item_path, webhook in paths.indexed(f"{path}.webhooks", organization.webhooks):
+        _webhook(checker, webhook, item_path)
+
+
+def _webhook(checker: Checker, webhook: catalog_pb2.Webhook, path: str) -> None:
+    if not _good_webhook_url(webhook.url):
+        checker.fail(f"{path}.url", f"must be an http(s) URL without a user, not {webhook.url!r}")
+    if not _good_webhook_secret(webhook.secret):
+        checker.fail(f"{path}.secret", "must be whsec_ and 24 to 64 bytes in base64")
+    checker.present(f"{path}.events", len(webhook.events))
+    for index, (item_path, event) in enumerate(paths.indexed(f"{path}.events", webhook.events)):
+        if not event:
+            checker.fail(item_path, "must be an event")
+        elif event in webhook.events[:index]:
+            checker.fail(item_path, "stands twice in the list")
+
+
+def _good_webhook_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and "@" not in parts.netloc and port != 0
+    return plain and parts.scheme in ("https", "http") and bool(parts.hostname)
+
+
+def _good_webhook_secret(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return secret.startswith("whsec_") and 24 <= len(key) <= 64
+
+
+def check_coupon_series(series: catalog_pb2.CouponSeries) -> list[Violation]:
+    """Everything that is wrong with a series by itself, whose coupons come in another way."""
+    checker = Checker()
+    checker.message(series, "series")
+    checker.positive("series.id", series.id)
+    _series(checker, series, "series")
+    if series.coupons:
+        checker.fail("series.coupons", "must be empty; import coupons instead")
+    return checker.violations
+
+
+def check_promotion_codes(
+    checker: Checker, organization: catalog_pb2.Organization, path: str
+) -> None:
+    """What holds for promotion codes, but that they have ids."""
     codes = list(paths.promotion_codes(organization, path))
     checker.unique_over_lists(codes, "id", lambda code: code.id)
     checker.unique_over_lists(codes, "code", lambda code: fold(code.code))
     for item_path, code in codes:
-        checker.present(f"{item_path}.id", code.id)
         _code(checker, f"{item_path}.code", code.code, forbidden=",")
         _optional_id(checker, f"{item_path}.customer", code.customer)
-    for item_path, series in paths.indexed(f"{path}.coupon_series", organization.coupon_series):
-        _series(checker, series, item_path)
+
+
+def check_coupons(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
+    """What holds for coupons."""
     coupons = list(paths.coupons(organization, path))
     checker.unique_over_lists(coupons, "code", lambda coupon: fold(coupon.code))
     for item_path, coupon in coupons:
@@ -79,6 +138,7 @@ def _simple_objects(checker: Checker, organization: catalog_pb2.Organization, pa
         "promotions",
         "earned_promotions",
         "coupon_series",
+        "webhooks",
     ):
         items = getattr(organization, name)
         checker.unique(f"{path}.{name}", items, "id", lambda item: item.id)
@@ -103,7 +163,8 @@ def _simple_objects(checker: Checker, organization: catalog_pb2.Organization, pa
         _credential(checker, credential, item_path)
 
 
-def _customers(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
+def check_customers(checker: Checker, organization: catalog_pb2.Organization, path: str) -> None:
+    """What holds for customers."""
     list_path = f"{path}.customers"
     keys: dict[str, Callable[[Any], str]] = {
         "mobile": lambda c: mobile_digits(c.mobile, organization.region) if c.mobile else "",
@@ -163,6 +224,14 @@ def _promotion(checker: Checker, promotion: catalog_pb2.Promotion, path: str) ->
     if limits.HasField("discount_total") and not limits.discount_total.HasField("limit"):
         checker.fail(f"{limits_path}.discount_total.limit", "is required")
     _order(checker, promotion, "starts_at", "ends_at", path)
+    _policies(checker, promotion, path)
+
+
+def _policies(checker: Checker, message: Any, path: str) -> None:
+    list_path = f"{path}.reversal_policies"
+    checker.unique(list_path, message.reversal_policies, "reason", lambda policy: policy.reason)
+    for item_path, policy in paths.indexed(list_path, message.reversal_policies):
+        checker.present(f"{item_path}.reason", policy.reason)
 
 
 def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:
@@ -184,6 +253,7 @@ def _series(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> No
     _order(checker, series, "valid_from", "valid_until", path)
     if series.HasField("min_amount") and series.HasField("max_amount"):
         _amount_order(checker, series, path)
+    _policies(checker, series, path)
 
 
 def _percentage(checker: Checker, series: catalog_pb2.CouponSeries, path: str) -> None:

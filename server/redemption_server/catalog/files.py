@@ -5,7 +5,7 @@ field is text. The fields are those of `redemption.v1.Catalog`; the message is t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,6 +154,23 @@ class _Reader:
             target.FromDatetime(at.astimezone(UTC))
         except (OverflowError, ValueError):
             self.fail(node, path, f"is out of range: {text!r}")
+
+
+class CellReader:
+    """Reads cells of a row by the type of their field, as scalars of a file are."""
+
+    def read(self, message: Message, cells: Iterable[tuple[str, str]]) -> list[str]:
+        """Sets fields by their names; returns what is wrong."""
+        reader = _Reader("")
+        for name, text in cells:
+            if text:
+                descriptor: Any = message.DESCRIPTOR.fields_by_name[name]
+                node = yaml.ScalarNode("", text, start_mark=_NOWHERE, style='"')
+                reader.single(node, message, descriptor, name)
+        return [error.split(": ", 1)[1] for error in reader.errors]
+
+
+_NOWHERE: Any = yaml.Mark("", 0, 0, 0, None, 0)
 
 
 def read_catalog_file(path: Path) -> catalog_pb2.Catalog:

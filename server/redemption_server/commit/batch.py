@@ -11,23 +11,22 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from redemption_server.rules import redeem_coupons, redeem_promotions
-from redemption_server.rules.commands import Command, IdSource, RedeemCoupons, RedeemPromotions
-from redemption_server.rules.facts import Facts, Operation, RequestKey
+from redemption_server.commit.judging import Plan, decide, load_recorded, prepare
+from redemption_server.rules.commands import Command, IdSource
+from redemption_server.rules.facts import Facts, RecordKind
 from redemption_server.rules.outcomes import (
+    Answer,
     Granted,
     Outcome,
-    RecordedCoupons,
+    RecordedReversal,
     RecordedTransaction,
     Replayed,
 )
-from redemption_server.storage import claims, records
+from redemption_server.storage import claims, records, reversals
 from redemption_server.storage.facts import load_facts
 from redemption_server.storage.failures import MustRepeat
 from redemption_server.storage.records import EventKind
 from redemption_server.storage.usage import add_usage, drop_unused, lock_usage
-
-Plan = redeem_promotions.Plan | redeem_coupons.Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +82,12 @@ class Batch:
 
         facts = load_facts(connection, org_id, commands)
         taken = [key for key in keys if key not in claimed]
-        facts.recorded.update(_load_recorded(connection, facts, taken))
+        facts.recorded.update(load_recorded(connection, facts, taken))
+        if len(facts.recorded) < len(taken):
+            # The twin that held the key has just given it back: claim it in another run.
+            raise MustRepeat
 
-        plans = [_prepare(command, facts) for command in commands]
+        plans = [prepare(command, facts) for command in commands]
         counters = sorted({key for plan in plans for key in plan.counters()})
         facts.usage, created = lock_usage(connection, org_id, counters)
 
@@ -102,55 +104,46 @@ class Batch:
         return outcomes
 
     def _decide(self, plan: Plan, facts: Facts) -> Outcome:
-        if isinstance(plan, redeem_promotions.Plan):
-            outcome = redeem_promotions.decide(plan, facts, self.now, self.ids)
-        else:
-            outcome = redeem_coupons.decide(plan, facts, self.now, self.ids)
+        outcome = decide(plan, facts, self.now, self.ids)
         if isinstance(outcome, Granted):
             outcome.apply(facts)
         return outcome
 
     def _write(self, connection: Connection, org_id: int, granted: Sequence[Granted]) -> None:
         transactions = [g.answer for g in granted if isinstance(g.answer, RecordedTransaction)]
-        answers = [(g.key, g.answer) for g in granted if isinstance(g.answer, RecordedCoupons)]
+        answers = [
+            (g.key, g.answer) for g in granted if not isinstance(g.answer, RecordedTransaction)
+        ]
         coupons = [(g.caller, g.key, coupon) for g in granted for coupon in g.coupons]
+        reversed_ = [
+            (g.caller, g.key, g.answer) for g in granted if isinstance(g.answer, RecordedReversal)
+        ]
         records.write_transactions(connection, org_id, transactions)
         records.write_coupons(connection, org_id, coupons)
+        reversals.write_reversals(connection, org_id, reversed_)
         claims.keep_answers(connection, org_id, answers, self.now)
-        add_usage(connection, org_id, [change for g in granted for change in g.usage])
+        usage = [change for g in granted for change in g.usage]
+        add_usage(connection, org_id, usage)
+        given_back = {change.key for change in usage if change.amount < 0}
+        reversals.correct_last_redemptions(connection, org_id, given_back)
 
 
-def _load_recorded(
-    connection: Connection, facts: Facts, taken: Sequence[RequestKey]
-) -> dict[RequestKey, RecordedTransaction | RecordedCoupons]:
-    """What became of the keys that were taken already."""
-    org_id = facts.organization.id
-    identifiers = [k.key for k in taken if k.operation is Operation.REDEEM_PROMOTIONS]
-    requests = [k for k in taken if k.operation is not Operation.REDEEM_PROMOTIONS]
-    recorded: dict[RequestKey, RecordedTransaction | RecordedCoupons] = {
-        **records.load_transactions(connection, org_id, identifiers, facts.organization.region),
-        **claims.load_answers(connection, org_id, requests),
-    }
-    if len(recorded) < len(taken):
-        # The twin that held the key has just given it back: claim it in another run.
-        raise MustRepeat
-    return recorded
-
-
-def _prepare(command: Command, facts: Facts) -> Plan:
-    if isinstance(command, RedeemPromotions):
-        return redeem_promotions.prepare(command, facts)
-    assert isinstance(command, RedeemCoupons)
-    return redeem_coupons.prepare(command, facts)
+_REVERSED_EVENTS = {
+    RecordKind.PROMOTION_REDEMPTION: EventKind.PROMOTION_REVERSED,
+    RecordKind.COUPON_REDEMPTION: EventKind.COUPON_REVERSED,
+}
 
 
 def _events(granted: Sequence[Granted]) -> list[tuple[EventKind, str]]:
-    events = []
-    for grant in granted:
-        if isinstance(grant.answer, RecordedTransaction):
-            events += [(EventKind.PROMOTION_REDEEMED, use.id) for use in grant.answer.uses]
-        for coupon in grant.coupons:
-            if coupon.result.redemption:
-                redemption_id = str(coupon.result.redemption.redemption_id)
-                events.append((EventKind.COUPON_REDEEMED, redemption_id))
-    return events
+    return [event for grant in granted for event in _events_of(grant.answer)]
+
+
+def _events_of(answer: Answer) -> list[tuple[EventKind, str]]:
+    if isinstance(answer, RecordedTransaction):
+        return [(EventKind.PROMOTION_REDEEMED, use.id) for use in answer.uses]
+    if isinstance(answer, RecordedReversal):
+        return [(_REVERSED_EVENTS[kind], record_id) for (kind, record_id), _ in answer.records]
+    alone = len(answer.results) == 1
+    kind = EventKind.COUPON_REDEEMED if alone else EventKind.COUPON_REDEEMED_AMONG_OTHERS
+    redeemed = [result.redemption for result in answer.results if result.redemption]
+    return [(kind, str(redemption.redemption_id)) for redemption in redeemed]

@@ -8,6 +8,7 @@ cancel the batch it is in.
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -15,11 +16,15 @@ import structlog
 from redemption_server.commit.batch import Batch
 from redemption_server.commit.pace import BATCH_SIZE_MAX, Pace
 from redemption_server.rules.commands import Clock, Command, IdSource
-from redemption_server.rules.outcomes import Outcome
+from redemption_server.rules.outcomes import Granted, Outcome
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database, unavailable
 
+# So many callers at once make a busy server, until there were fewer for so long: between batches
+# there are none for a moment, however busy it is.
+_BUSY_CALLERS = 16
+_BUSY_SECONDS = 0.1
 _log = structlog.get_logger(__name__)
 
 
@@ -57,7 +62,10 @@ class CommitQueue:
         self._waiting_max = waiting_max
         self._arrived = asyncio.Event()
         self._closing = False
+        self._callers = 0
+        self._busy_at = -math.inf
         self._pace = Pace(writers)
+        self._listeners: list[Callable[[set[int]], None]] = []
         self.statistics = QueueStatistics()
         self._writers = [asyncio.create_task(self._write()) for _ in range(writers)]
 
@@ -79,7 +87,22 @@ class CommitQueue:
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(command, answered))
         self._arrived.set()
-        return await answered
+        self._callers += 1
+        if self._callers >= _BUSY_CALLERS:
+            self._busy_at = _now()
+        try:
+            return await answered
+        finally:
+            self._callers -= 1
+
+    def on_commit(self, committed: Callable[[set[int]], None]) -> None:
+        """Has `committed` told, after each batch, what organisations something was recorded for."""
+        self._listeners.append(committed)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so many callers wait that whatever is not urgent had better wait too."""
+        return _now() - self._busy_at < _BUSY_SECONDS
 
     def give_up_waiting(self) -> None:
         """Answers who waits with UNAVAILABLE: the database is away."""
@@ -140,6 +163,9 @@ class CommitQueue:
                 await self._run([one], work.alone(position))
         else:
             _answer(waiting, outcomes)
+            org_ids = {o.caller.org_id for o in outcomes if isinstance(o, Granted)}
+            for committed in self._listeners:
+                committed(org_ids)
 
 
 def _answer(waiting: list[_Waiting], outcomes: list[Outcome]) -> None:

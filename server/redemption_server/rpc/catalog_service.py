@@ -4,6 +4,7 @@ from redemption.v1 import catalog_service_pb2
 
 from redemption_server.access.authenticate import Authenticator
 from redemption_server.access.identity import Access
+from redemption_server.access.seal import Seal
 from redemption_server.catalog.apply import apply_catalog
 from redemption_server.rpc.pipeline import Call, Method
 from redemption_server.rules.reasons import Reason
@@ -19,8 +20,9 @@ _Response = catalog_service_pb2.ApplyCatalogResponse
 class CatalogService:
     """Maintains the catalog of the caller's own organisation."""
 
-    def __init__(self, database: Database, authenticator: Authenticator) -> None:
+    def __init__(self, database: Database, authenticator: Authenticator, seal: Seal | None) -> None:
         self._database = database
+        self._seal = seal
         self._authenticator = authenticator
 
     def methods(self) -> list[Method]:
@@ -42,6 +44,7 @@ class CatalogService:
             request.catalog,
             foreign_secrets_fixed=True,
             by=call.identity.caller.credential_key,
+            seal=self._seal,
         )
         self._authenticator.forget()
         return _Response(objects_applied=applied)

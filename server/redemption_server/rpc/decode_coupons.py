@@ -43,11 +43,11 @@ def decode_redeem_coupons(request: _Request, identity: Identity, ids: IdSource) 
     )
 
 
-def decode_request_id(request_id: str, shape: Shape) -> str:
-    """The key of a coupon request, which was given."""
+def decode_request_id(request_id: str, shape: Shape, field: str = "request_id") -> str:
+    """The key of a request, which was given."""
     printable = request_id.isascii() and request_id.isprintable()
     if not printable or not 1 <= len(request_id) <= REQUEST_ID_LENGTH_MAX:
-        shape.fail("request_id", f"must be 1 to {REQUEST_ID_LENGTH_MAX} printable ASCII characters")
+        shape.fail(field, f"must be 1 to {REQUEST_ID_LENGTH_MAX} printable ASCII characters")
     return request_id
 
 

@@ -1,14 +1,12 @@
 """Encodes answers about promotion redemptions."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
-from google.type.decimal_pb2 import Decimal
 from redemption.v1 import promotion_redemption_pb2, promotion_redemption_service_pb2
 
+from redemption_server.rpc.encode_reversals import encode_reversal
+from redemption_server.rpc.encode_values import decimal, timestamp
 from redemption_server.rules.commands import PromotionUse
-from redemption_server.rules.decimals import format_micros
 from redemption_server.rules.facts import PromotionMode
 from redemption_server.rules.outcomes import RecordedTransaction
 from redemption_server.storage.lookups import CodeSummary, FoundRedemption
@@ -69,6 +67,8 @@ def encode_redemption(
         over_limit=found.over_limit,
         earned_by_other_customer=found.earned_by_other_customer,
     )
+    if found.reversal:
+        record.reversal.CopyFrom(encode_reversal(*found.reversal))
     if on_line:
         record.sku = found.sku
         record.product_id = found.product_id or 0
@@ -91,18 +91,6 @@ def encode_summary(
         redemption_count=summary.redemption_count,
         discount=decimal(summary.discount),
     )
-
-
-def decimal(micros: int) -> Decimal:
-    """Micro-units in their shortest form."""
-    return Decimal(value=format_micros(micros))
-
-
-def timestamp(at: datetime) -> Timestamp:
-    """An instant."""
-    result = Timestamp()
-    result.FromDatetime(at)
-    return result
 
 
 def _encode_uses(uses: Iterable[PromotionUse]) -> list[promotion_redemption_pb2.PromotionUse]:

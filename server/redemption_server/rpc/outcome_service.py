@@ -6,11 +6,13 @@ from sqlalchemy import Connection
 from redemption_server.access.identity import Access
 from redemption_server.rpc.decode_coupons import decode_request_id
 from redemption_server.rpc.encode_coupons import encode_redeem_coupons
-from redemption_server.rpc.encode_promotions import encode_redeem_promotions, timestamp
+from redemption_server.rpc.encode_promotions import encode_redeem_promotions
+from redemption_server.rpc.encode_reversals import encode_reverse_redemption
+from redemption_server.rpc.encode_values import timestamp
 from redemption_server.rpc.pipeline import Call, Method
 from redemption_server.rpc.shape import Shape
 from redemption_server.rules.facts import Operation, RequestKey
-from redemption_server.rules.outcomes import Answer, RecordedTransaction
+from redemption_server.rules.outcomes import Answer, RecordedReversal, RecordedTransaction
 from redemption_server.storage.claims import load_answers
 from redemption_server.storage.database import Database
 from redemption_server.storage.records import load_transactions
@@ -46,6 +48,9 @@ def _decode(request: _Request) -> RequestKey:
     if kind == "request_id":
         text = decode_request_id(request.request_id, shape)
         key = RequestKey(Operation.REDEEM_COUPONS, text)
+    elif kind == "reversal_request_id":
+        text = decode_request_id(request.reversal_request_id, shape, kind)
+        key = RequestKey(Operation.REVERSE_REDEMPTION, text)
     else:
         field = "transaction_identifier"
         text = shape.text(field, request.transaction_identifier, required=True)
@@ -68,6 +73,9 @@ def _encode(answer: Answer | None) -> _Response:
     )
     if isinstance(answer, RecordedTransaction):
         response.redeem_promotions.CopyFrom(encode_redeem_promotions(answer, replayed=True))
+    elif isinstance(answer, RecordedReversal):
+        reversal = encode_reverse_redemption(answer, replayed=True)
+        response.reverse_redemption.CopyFrom(reversal)
     else:
         response.redeem_coupons.CopyFrom(encode_redeem_coupons(answer, replayed=True))
     return response

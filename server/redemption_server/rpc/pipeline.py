@@ -32,6 +32,7 @@ REQUEST_ID = "x-request-id"
 # Sent by whoever wants to know, with each answer, what is left of the rate: the gateway does.
 ANNOUNCE_RATE = "x-announce-rate"
 _WELL_FORMED_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+_IDENTIFY_AGAIN_SECONDS = 15.0
 _log = structlog.get_logger(__name__)
 
 
@@ -91,11 +92,12 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class StreamMethod:
-    """An RPC that answers with a stream."""
+    """An RPC that answers with a stream; one that is `endless` does not end by itself."""
 
     name: str
     access: Access
     handle: Callable[[Any, Call], AsyncGenerator[Message, None]]
+    endless: bool = False
 
     def repeatable(self, request: Message) -> bool:
         """Streams only read."""
@@ -114,13 +116,25 @@ class Pipeline:
             return await method.handle(request, call)
 
     async def stream(self, method: StreamMethod, arrival: Arrival) -> AsyncIterator[Message]:
-        """The responses to a request. Raises StatusError."""
+        """The responses to a request. Raises StatusError.
+
+        A credential that is taken back meanwhile ends it.
+        """
+        loop = asyncio.get_running_loop()
         async with (
             self._call(method, arrival) as (request, call),
             aclosing(method.handle(request, call)) as responses,
         ):
+            known_until = loop.time() + _IDENTIFY_AGAIN_SECONDS
             async for response in responses:
+                if loop.time() > known_until:
+                    await self._identify(method, arrival)
+                    known_until = loop.time() + _IDENTIFY_AGAIN_SECONDS
                 yield response
+
+    async def _identify(self, method: StreamMethod, arrival: Arrival) -> None:
+        identity = await self._gate.identify(method.access, arrival.metadata, arrival.origin)
+        identity.require(method.access)
 
     @asynccontextmanager
     async def _call(

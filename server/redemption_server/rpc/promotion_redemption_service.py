@@ -4,6 +4,7 @@ from redemption.v1 import promotion_redemption_pb2, promotion_redemption_service
 from sqlalchemy import Connection
 
 from redemption_server.access.identity import Access
+from redemption_server.commit.dry_run import DryRun
 from redemption_server.commit.queue import CommitQueue
 from redemption_server.rpc.decode_promotions import decode_redeem_promotions
 from redemption_server.rpc.encode_promotions import (
@@ -61,7 +62,11 @@ class PromotionRedemptionService:
     async def redeem_promotions(self, request: _RedeemRequest, call: Call) -> _RedeemResponse:
         """See the proto."""
         command = decode_redeem_promotions(request, call.identity, self._clock())
-        outcome = await self._queue.submit(command, call.deadline)
+        if request.validate_only:
+            async with self._database.read() as connection:
+                outcome, _ = await connection.run_sync(DryRun(command, self._clock()))
+        else:
+            outcome = await self._queue.submit(command, call.deadline)
         if isinstance(outcome, Refused):
             raise outcome
         assert isinstance(outcome.answer, RecordedTransaction)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import grpc
@@ -13,9 +13,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from redemption.v1 import (
     catalog_service_pb2,
     coupon_redemption_service_pb2,
+    coupon_service_pb2,
+    feed_service_pb2,
     ledger_service_pb2,
     outcome_service_pb2,
     promotion_redemption_service_pb2,
+    reversal_service_pb2,
     token_service_pb2,
 )
 
@@ -30,6 +33,8 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 PENDING_MAX = 100_000
 STOP_GRACE_SECONDS = 30.0
 _HAND_OVER_SECONDS = 0.1
+# Who reads at all has learnt of the stop by then.
+_WATCHES_SECONDS = 1.0
 
 # As text: at run time these classes of gRPC take no parameters.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -40,6 +45,9 @@ SERVICES: tuple[str, ...] = tuple(
     for file in (
         promotion_redemption_service_pb2,
         coupon_redemption_service_pb2,
+        coupon_service_pb2,
+        reversal_service_pb2,
+        feed_service_pb2,
         outcome_service_pb2,
         catalog_service_pb2,
         ledger_service_pb2,
@@ -72,8 +80,8 @@ class GrpcServer:
                 ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
             ]
         )
-        self._calls = _Calls()
-        door = _Door(pipeline, proxies, self._calls)
+        self._calls, self._watches = _Calls(), _Calls()
+        door = _Door(pipeline, proxies, self._calls, self._watches)
         for service, handlers in _handlers(door, methods).items():
             self._server.add_registered_method_handlers(service, handlers)
         self._health = health.aio.HealthServicer()
@@ -117,11 +125,18 @@ class GrpcServer:
         # Calls that came just before are handed over by then.
         await asyncio.sleep(_HAND_OVER_SECONDS)
         # Watches over the health never end by themselves: nobody waits for them.
-        ended = asyncio.create_task(self._calls.ended())
+        ended = asyncio.create_task(self._ended())
         await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         await self._server.stop(None)
         await stopping
+
+    async def _ended(self) -> None:
+        # A watcher that does not read cannot be told, and is not waited for.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WATCHES_SECONDS):
+                await self._watches.ended()
+        await self._calls.ended()
 
 
 class _Calls:
@@ -163,10 +178,13 @@ def _serialize(message: Message) -> bytes:
 class _Door:
     """Hands gRPC calls to the pipeline. Requests stay bytes until the caller is known."""
 
-    def __init__(self, pipeline: Pipeline, proxies: TrustedProxies, calls: _Calls) -> None:
+    def __init__(
+        self, pipeline: Pipeline, proxies: TrustedProxies, calls: _Calls, watches: _Calls
+    ) -> None:
         self._pipeline = pipeline
         self._proxies = proxies
         self._calls = calls
+        self._watches = watches
 
     def handler(self, method: Method | StreamMethod) -> Handler:
         """The handler of a method, as gRPC wants it."""
@@ -193,9 +211,11 @@ class _Door:
     def _stream_behaviour(
         self, method: StreamMethod, read: Callable[[bytes], Message]
     ) -> Callable[[bytes, Context], AsyncIterator[Message]]:
+        calls = self._watches if method.endless else self._calls
+
         async def handle(request: bytes, context: Context) -> AsyncIterator[Message]:
             trailers: dict[str, str] = {}
-            async with _answering(context, self._calls, trailers):
+            async with _answering(context, calls, trailers):
                 arrival = self._arrival(lambda: read(request), context, trailers)
                 async for response in self._pipeline.stream(method, arrival):
                     yield response

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from redemption_server.rules.facts import CustomerIdentifier, Operation, RequestKey
+from redemption_server.rules.reversal_policy import ReversalReason
 
 
 class IdSource(Protocol):
@@ -121,4 +122,21 @@ class RedeemCoupons:
     coupons: tuple[CouponUse, ...]
 
 
-Command = RedeemPromotions | RedeemCoupons
+@dataclass(frozen=True, slots=True)
+class ReverseRedemption:
+    """Reverse redemptions: uses of one transaction, or coupon redemptions.
+
+    `record_ids` are those of the transaction's uses, none for all that are not yet reversed, or
+    those of the coupon redemptions. `content` is a digest of what the request means.
+    """
+
+    caller: Caller
+    key: RequestKey
+    content: bytes
+    reason: ReversalReason
+    note: str
+    transaction_identifier: str
+    record_ids: tuple[str, ...]
+
+
+Command = RedeemPromotions | RedeemCoupons | ReverseRedemption

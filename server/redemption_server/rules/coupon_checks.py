@@ -5,7 +5,7 @@ A check gets a trial and returns a violation or None. Rows 16 to 19, which look 
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -119,25 +119,30 @@ def coupon_revoked(trial: Trial) -> Checked:
     return _no(Reason.COUPON_REVOKED, "The coupon has been revoked") if coupon.revoked else None
 
 
-def expired(trial: Trial) -> Checked:
-    """Row 8: ends are exclusive."""
-    coupon, series = found(trial.case)
-    for valid_until, reason, what in (
-        (series.valid_until, Reason.SERIES_EXPIRED, "series"),
-        (coupon.valid_until, Reason.COUPON_EXPIRED, "coupon"),
-    ):
-        if valid_until and trial.now >= valid_until:
-            until = valid_until.isoformat()
-            return _no(reason, f"The {what} was valid until {until}", valid_until=until)
+def series_expired(trial: Trial) -> Checked:
+    """Row 8."""
+    _, series = found(trial.case)
+    return _expired(trial, series.valid_until, Reason.SERIES_EXPIRED, "series")
+
+
+def coupon_expired(trial: Trial) -> Checked:
+    """Row 8."""
+    coupon, _ = found(trial.case)
+    return _expired(trial, coupon.valid_until, Reason.COUPON_EXPIRED, "coupon")
+
+
+def series_not_started(trial: Trial) -> Checked:
+    """Row 9: the start is inclusive."""
+    _, series = found(trial.case)
+    if series.valid_from and trial.now < series.valid_from:
+        since = series.valid_from.isoformat()
+        return _no(Reason.SERIES_NOT_STARTED, f"The series is valid from {since}", valid_from=since)
     return None
 
 
 def too_early(trial: Trial) -> Checked:
-    """Row 9: the start is inclusive; days after issue are calendar days of the organisation."""
+    """Row 9: days after issue are calendar days of the organisation."""
     coupon, series = found(trial.case)
-    if series.valid_from and trial.now < series.valid_from:
-        since = series.valid_from.isoformat()
-        return _no(Reason.SERIES_NOT_STARTED, f"The series is valid from {since}", valid_from=since)
     if series.redeemable_after_days and coupon.issued_at:
         first = trial.facts.local_date(coupon.issued_at) + timedelta(
             days=series.redeemable_after_days
@@ -147,19 +152,24 @@ def too_early(trial: Trial) -> Checked:
     return None
 
 
-def time_not_allowed(trial: Trial) -> Checked:
-    """Row 10: in the organisation's zone."""
+def day_of_week_not_allowed(trial: Trial) -> Checked:
+    """Row 10: in the organisation's zone, as the two after it."""
     _, series = found(trial.case)
-    local = trial.now.astimezone(trial.facts.organization.zone)
-    for allowed, value, what in (
-        (series.redeemable_days_of_week, local.isoweekday(), "day of the week"),
-        (series.redeemable_days_of_month, local.day, "day of the month"),
-        (series.redeemable_hours, local.hour, "hour"),
-    ):
-        if allowed and value not in allowed:
-            text = f"The series is not redeemable in this {what}"
-            return _no(Reason.TIME_NOT_ALLOWED, text, unit=what)
-    return None
+    day = _local(trial).isoweekday()
+    return _time_not_allowed(series.redeemable_days_of_week, day, "day of the week")
+
+
+def day_of_month_not_allowed(trial: Trial) -> Checked:
+    """Row 10."""
+    _, series = found(trial.case)
+    day = _local(trial).day
+    return _time_not_allowed(series.redeemable_days_of_month, day, "day of the month")
+
+
+def hour_not_allowed(trial: Trial) -> Checked:
+    """Row 10."""
+    _, series = found(trial.case)
+    return _time_not_allowed(series.redeemable_hours, _local(trial).hour, "hour")
 
 
 def not_owned(trial: Trial) -> Checked:
@@ -215,6 +225,25 @@ def amount_out_of_range(trial: Trial) -> Checked:
         min_amount="" if lowest is None else format_micros(lowest),
         max_amount="" if highest is None else format_micros(highest),
     )
+
+
+def _expired(trial: Trial, valid_until: datetime | None, reason: Reason, what: str) -> Checked:
+    """Ends are exclusive."""
+    if valid_until is None or trial.now < valid_until:
+        return None
+    until = valid_until.isoformat()
+    return _no(reason, f"The {what} was valid until {until}", valid_until=until)
+
+
+def _local(trial: Trial) -> datetime:
+    return trial.now.astimezone(trial.facts.organization.zone)
+
+
+def _time_not_allowed(allowed: Collection[int], value: int, what: str) -> Checked:
+    if not allowed or value in allowed:
+        return None
+    text = f"The series is not redeemable in this {what}"
+    return _no(Reason.TIME_NOT_ALLOWED, text, unit=what)
 
 
 def _redeemable_from(reason: Reason, day: str) -> Violation:

@@ -5,15 +5,31 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from redemption_server.rules.coupon_checks import Case, Checked, Trial, found
-from redemption_server.rules.facts import CounterKey, Scope
+from redemption_server.rules.facts import CounterKey, CouponSeries, Scope
 from redemption_server.rules.outcomes import UsageChange
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Violation
 
 
-class _Counter(NamedTuple):
+class Counter(NamedTuple):
+    """A counter that a redemption counts for, and what it is held to."""
+
     key: CounterKey
     limit: int | None
+
+
+def counters(series: CouponSeries, code_key: str, customer_id: int) -> Iterator[Counter]:
+    """What redeeming a coupon of the series counts for."""
+    subject, customer = str(series.id), str(customer_id)
+    if series.max_redemptions_per_coupon is not None:
+        yield Counter(CounterKey(Scope.COUPON, code_key), series.max_redemptions_per_coupon)
+    if not series.same_customer_may_repeat:
+        yield Counter(CounterKey(Scope.COUPON_CUSTOMER, code_key, customer), 1)
+    if series.max_redemptions is not None:
+        yield Counter(CounterKey(Scope.SERIES, subject), series.max_redemptions)
+    if series.max_redemptions_per_customer is not None or series.min_days_between_redemptions:
+        key = CounterKey(Scope.SERIES_CUSTOMER, subject, customer)
+        yield Counter(key, series.max_redemptions_per_customer)
 
 
 def counter_keys(case: Case) -> Iterator[CounterKey]:
@@ -61,31 +77,22 @@ def too_soon(trial: Trial) -> Checked:
     )
 
 
-def customer_or_series_used_up(trial: Trial) -> Checked:
+def customer_used_up(trial: Trial) -> Checked:
     """Row 19."""
-    return _used_up(trial, Scope.SERIES_CUSTOMER, "customer") or _used_up(
-        trial, Scope.SERIES, "series"
-    )
+    return _used_up(trial, Scope.SERIES_CUSTOMER, "customer")
 
 
-def _counters(case: Case) -> Iterator[_Counter]:
-    customer, coupon, series = case.customer, case.coupon, case.series
-    if customer is None or coupon is None or series is None:
-        return
-    series_id, customer_id = str(series.id), str(customer.id)
-    if series.max_redemptions_per_coupon is not None:
-        key = CounterKey(Scope.COUPON, coupon.code_key)
-        yield _Counter(key, series.max_redemptions_per_coupon)
-    if not series.same_customer_may_repeat:
-        yield _Counter(CounterKey(Scope.COUPON_CUSTOMER, coupon.code_key, customer_id), 1)
-    if series.max_redemptions is not None:
-        yield _Counter(CounterKey(Scope.SERIES, series_id), series.max_redemptions)
-    if series.max_redemptions_per_customer is not None or series.min_days_between_redemptions:
-        key = CounterKey(Scope.SERIES_CUSTOMER, series_id, customer_id)
-        yield _Counter(key, series.max_redemptions_per_customer)
+def series_used_up(trial: Trial) -> Checked:
+    """Row 19."""
+    return _used_up(trial, Scope.SERIES, "series")
 
 
-def _find(trial: Trial, scope: Scope) -> _Counter | None:
+def _counters(case: Case) -> Iterator[Counter]:
+    if case.customer and case.coupon and case.series:
+        yield from counters(case.series, case.coupon.code_key, case.customer.id)
+
+
+def _find(trial: Trial, scope: Scope) -> Counter | None:
     return next((c for c in _counters(trial.case) if c.key.scope is scope), None)
 
 

@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from redemption_server.rules.reversal_policy import Policies
 from redemption_server.rules.windows import Window
 
 ANONYMOUS_CUSTOMER_ID = -1
@@ -117,6 +118,7 @@ class Promotion:
     per_code: Limit | None
     per_transaction: Limit | None
     discount_total: Limit | None
+    reversal_policies: Policies = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class CouponSeries:
     redeemable_days_of_month: frozenset[int]
     redeemable_hours: frozenset[int]
     tills: frozenset[str]
+    reversal_policies: Policies = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,38 @@ class Count:
     last_at: datetime | None = None
 
 
+class RecordKind(IntEnum):
+    """What is recorded of a redemption. The numbers are stored; never reuse one."""
+
+    PROMOTION_REDEMPTION = 1
+    COUPON_REDEMPTION = 2
+
+
+class RecordKey(NamedTuple):
+    """Names a recorded redemption of an organisation."""
+
+    kind: RecordKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A recorded redemption, as far as reversing it goes.
+
+    `subject` is the id of the promotion or series, `code` the id of the promotion code or the
+    folded coupon code; `at` is the transaction's date, or when the coupon was redeemed.
+    """
+
+    key: RecordKey
+    subject: str
+    customer_id: int
+    code: str
+    earned_promotion_id: str
+    count: int
+    discount: int
+    at: datetime
+
+
 class Operation(IntEnum):
     """What an idempotency key belongs to. The numbers are stored; never reuse one."""
 
@@ -219,6 +254,7 @@ class Operation(IntEnum):
     REDEEM_COUPONS = 2
     # A coupon request without a request id: its key is made up and never sent again.
     REDEEM_COUPONS_ONCE = 3
+    REVERSE_REDEMPTION = 4
 
 
 class RequestKey(NamedTuple):
@@ -241,6 +277,9 @@ class Facts:
     earned_promotions: Mapping[str, EarnedPromotion] = field(default_factory=dict)
     series: Mapping[int, CouponSeries] = field(default_factory=dict)
     coupons: Mapping[str, Coupon] = field(default_factory=dict)
+    transactions: Mapping[str, tuple[Redeemed, ...]] = field(default_factory=dict)
+    redeemed_coupons: Mapping[str, Redeemed] = field(default_factory=dict)
+    reversed: set[RecordKey] = field(default_factory=set)
     usage: dict[CounterKey, Count] = field(default_factory=dict)
     recorded: dict[RequestKey, object] = field(default_factory=dict)
 

@@ -10,12 +10,19 @@ from redemption_server.rules.commands import (
     PromotionUse,
     RedeemPromotions,
 )
-from redemption_server.rules.facts import CounterKey, DiscountType, Facts, RequestKey
+from redemption_server.rules.facts import (
+    CounterKey,
+    DiscountType,
+    Facts,
+    RecordKey,
+    RequestKey,
+)
 from redemption_server.rules.refusals import Refused, Violation
+from redemption_server.rules.reversal_policy import Returned, ReversalReason
 
 
 class UsageChange(NamedTuple):
-    """Count `amount` more under `key`.
+    """Count `amount` more under `key`, or less where it is negative.
 
     `limit` is what storage must hold the counter to, None where it only records.
     """
@@ -105,7 +112,26 @@ class RecordedCoupons:
         return self.first_redemption.redeemed_at
 
 
-Answer = RecordedTransaction | RecordedCoupons
+class ReversedRecord(NamedTuple):
+    """A redemption that is reversed, and what comes back for it."""
+
+    key: RecordKey
+    returned: Returned
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedReversal:
+    """A recorded `ReverseRedemption`: the digest of its content and its answer."""
+
+    content: bytes
+    id: str
+    reason: ReversalReason
+    note: str
+    recorded_at: datetime
+    records: tuple[ReversedRecord, ...]
+
+
+Answer = RecordedTransaction | RecordedCoupons | RecordedReversal
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +149,11 @@ class Granted:
         for change in self.usage:
             count = facts.usage[change.key]
             count.used += change.amount
-            count.last_at = change.at
+            if change.amount > 0:
+                count.last_at = change.at
         facts.recorded[self.key] = self.answer
+        if isinstance(self.answer, RecordedReversal):
+            facts.reversed.update(record.key for record in self.answer.records)
 
 
 @dataclass(frozen=True, slots=True)

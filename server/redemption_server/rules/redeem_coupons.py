@@ -1,6 +1,6 @@
 """Decides one `RedeemCoupons` (contract section 6).
 
-Each coupon is judged in request order by the rows of `CHECKS`; the first row that fails answers.
+Each coupon is judged in request order by the rows of the checks; the first that fails answers.
 Earlier successes of the same request count. Nothing of a request is recorded when all its coupons
 failed.
 """
@@ -8,6 +8,7 @@ failed.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from redemption_server.rules import coupon_checks as checks
 from redemption_server.rules import coupon_limits as limits
@@ -29,17 +30,25 @@ from redemption_server.rules.outcomes import (
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused, Violation
 
-CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
+REQUEST_CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
     checks.code_missing,
     checks.amount_malformed,
     checks.customer_unknown,
     checks.customer_barred,
     checks.code_unknown,
     checks.code_repeated,
+)
+"""Rows 1 to 6 of contract section 6, in the order in which they answer."""
+
+COUPON_CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
     checks.coupon_revoked,
-    checks.expired,
+    checks.series_expired,
+    checks.coupon_expired,
+    checks.series_not_started,
     checks.too_early,
-    checks.time_not_allowed,
+    checks.day_of_week_not_allowed,
+    checks.day_of_month_not_allowed,
+    checks.hour_not_allowed,
     checks.not_owned,
     checks.till_not_allowed,
     checks.number_missing,
@@ -48,9 +57,10 @@ CHECKS: tuple[Callable[[Trial], Violation | None], ...] = (
     limits.repeated_by_customer,
     limits.coupon_used_up,
     limits.too_soon,
-    limits.customer_or_series_used_up,
+    limits.customer_used_up,
+    limits.series_used_up,
 )
-"""Rows 1 to 19 of contract section 6, in the order in which they answer."""
+"""Rows 7 to 19, which look at a coupon that exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,8 @@ def decide(plan: Plan, facts: Facts, now: datetime, ids: IdSource) -> Outcome:
             f"Request {command.key.key} was recorded with other content",
             request_id=command.key.key,
         )
-    violations, changes = _judge(plan, facts, now)
+    judged, changes = _judge(plan, facts, now)
+    violations = [found[0] if found else None for found in judged]
     if command.atomic and any(violations):
         violations = [violation or _batch_failed() for violation in violations]
     results = tuple(
@@ -103,31 +114,44 @@ def _case(command: RedeemCoupons, use: CouponUse, facts: Facts) -> Case:
     return Case(use, command.caller.till_code, customer, coupon, series)
 
 
+def explain(plan: Plan, facts: Facts, now: datetime) -> list[tuple[Violation, ...]]:
+    """Everything that stands in the way of each coupon; the first is what `decide` answers."""
+    judged, _ = _judge(plan, facts, now, most=None)
+    if plan.command.atomic and any(judged):
+        return [found or (_batch_failed(),) for found in judged]
+    return judged
+
+
 def _judge(
-    plan: Plan, facts: Facts, now: datetime
-) -> tuple[list[Violation | None], list[UsageChange]]:
+    plan: Plan, facts: Facts, now: datetime, most: int | None = 1
+) -> tuple[list[tuple[Violation, ...]], list[UsageChange]]:
+    """At most so many violations of each coupon, and what those without any count for."""
     taken: dict[CounterKey, UsageChange] = {}
     seen: set[str] = set()
-    violations: list[Violation | None] = []
+    judged: list[tuple[Violation, ...]] = []
     for case in plan.cases:
         trial = Trial(case, facts, taken, case.use.code_key in seen, now)
         seen.add(case.use.code_key)
-        violation = _first_violation(trial)
-        violations.append(violation)
-        if violation is None:
+        found = tuple(islice(_violations(trial), most))
+        judged.append(found)
+        if not found:
             for change in usage_changes(trial):
                 before = taken.get(change.key)
                 amount = change.amount + (before.amount if before else 0)
                 taken[change.key] = change._replace(amount=amount)
-    return violations, list(taken.values())
+    return judged, list(taken.values())
 
 
-def _first_violation(trial: Trial) -> Violation | None:
-    for check in CHECKS:
+def _violations(trial: Trial) -> Iterator[Violation]:
+    for check in REQUEST_CHECKS:
         violation = check(trial)
         if violation:
-            return violation
-    return None
+            yield violation
+    if trial.case.coupon:
+        for check in COUPON_CHECKS:
+            violation = check(trial)
+            if violation:
+                yield violation
 
 
 def _batch_failed() -> Violation:

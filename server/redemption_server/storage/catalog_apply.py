@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ from redemption_server.storage.catalog_tables import (
     PromotionCodeRow,
     PromotionRow,
     TillRow,
+    WebhookRow,
 )
 from redemption_server.storage.coupon_facts import series_of
 from redemption_server.storage.credential_changes import CredentialChange, membership_changes
@@ -37,12 +38,14 @@ from redemption_server.storage.dialect import (
     table_of,
 )
 from redemption_server.storage.promotion_facts import promotion_of
+from redemption_server.storage.webhooks import begin_webhooks
 
 _organization = table_of(OrganizationRow)
 _credential = table_of(CredentialRow)
 _credential_organization = table_of(CredentialOrganizationRow)
 _promotion = table_of(PromotionRow)
 _series = table_of(CouponSeriesRow)
+_webhook = table_of(WebhookRow)
 
 _REPLACED: tuple[tuple[Any, Callable[[catalog_pb2.Organization], list[Any]]], ...] = (
     (table_of(TillRow), catalog_rows.till_rows),
@@ -63,11 +66,13 @@ class ApplyCatalog:
 
     `secret_hashes` holds, by credential key, the hash to store. With `foreign_secrets_fixed` a
     credential that also belongs to an organisation outside the catalog keeps its secret.
+    `sealed_secrets` are those of webhooks, by organisation and id.
     """
 
     catalog: catalog_pb2.Catalog
     secret_hashes: Mapping[str, str]
     foreign_secrets_fixed: bool
+    sealed_secrets: Mapping[tuple[int, str], bytes] = field(default_factory=dict)
 
     def __call__(self, connection: Connection) -> list[CredentialChange]:
         """Applies it; returns what changed about credentials.
@@ -86,6 +91,10 @@ class ApplyCatalog:
         changes: list[CredentialChange] = []
         for path, organization in organizations:
             violations += _apply_organization(connection, organization, path, changes)
+            rows = catalog_rows.webhook_rows(organization, self.sealed_secrets)
+            _replace(connection, _webhook, rows)
+            # Here, where no event is recorded meanwhile.
+            begin_webhooks(connection, organization.id, [w.id for w in organization.webhooks])
         violations += self._apply_secrets(connection, changes)
         if violations:
             # Raising rolls back what was applied so far.

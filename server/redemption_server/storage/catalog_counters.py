@@ -114,11 +114,12 @@ def _insert(
         at: datetime = from_ms(item.at_ms)
         key = CounterKey(scope, item.subject, item.member, window_start(window, at, zone))
         used, last_at_ms = totals.get(key, (0, 0))
-        totals[key] = (used + item.used, max(last_at_ms, item.last_at_ms))
+        totals[key] = (used + item.used, max(last_at_ms, item.last_at_ms or 0))
     # No limit on the row yet: what was recorded before the limit may be above it, and above what a
     # counter holds, where every limit is exceeded alike.
     rows = [
         (org_id, *key, min(used, COUNTER_MAX), None, last_at_ms)
         for key, (used, last_at_ms) in sorted(totals.items())
+        if used
     ]
     insert_rows(connection, _usage, rows)

@@ -42,6 +42,7 @@ def objects(catalog: catalog_pb2.Catalog) -> Iterator[Any]:
             "promotions",
             "earned_promotions",
             "coupon_series",
+            "webhooks",
         ):
             yield from getattr(organization, name)
         for _, code in promotion_codes(organization, ""):

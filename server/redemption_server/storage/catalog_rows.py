@@ -3,7 +3,7 @@
 Cells are in the order of the columns in `catalog_tables`; the catalog was checked before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from redemption_server.rules.facts import (
     PromotionMode,
 )
 from redemption_server.rules.normal import fold, mobile_digits
+from redemption_server.rules.reversal_policy import Returned
 from redemption_server.rules.windows import Window
 
 Cells = tuple[Any, ...]
@@ -153,6 +154,7 @@ def _promotion_row(org_id: int, promotion: catalog_pb2.Promotion) -> Cells:
         if discount is None
         else parse_micros(discount.value, integer_digits=_DISCOUNT_TOTAL_DIGITS),
         _WINDOWS[limits.discount_total.window].value,
+        _policies(promotion),
     )
 
 
@@ -221,6 +223,7 @@ def _series_row(org_id: int, series: catalog_pb2.CouponSeries) -> Cells:
         _json(series.redeemable_days_of_month),
         _json(series.redeemable_hours),
         _json(series.tills),
+        _policies(series),
     )
 
 
@@ -240,6 +243,37 @@ def coupon_rows(organization: catalog_pb2.Organization) -> list[Cells]:
         )
         for series in organization.coupon_series
         for coupon in series.coupons
+    ]
+
+
+def _policies(message: Any) -> str:
+    """A JSON list of pairs: reason, what comes back."""
+    pairs = []
+    for policy in message.reversal_policies:
+        parts = (
+            (policy.code, Returned.CODE),
+            (policy.customer, Returned.CUSTOMER),
+            (policy.budget, Returned.BUDGET),
+        )
+        pairs.append((policy.reason, sum(part for given, part in parts if given)))
+    return _json(sorted(pairs))
+
+
+def webhook_rows(
+    organization: catalog_pb2.Organization, sealed_secrets: Mapping[tuple[int, str], bytes]
+) -> list[Cells]:
+    """Rows of `webhook`."""
+    return [
+        (
+            organization.id,
+            webhook.id,
+            webhook.url,
+            sealed_secrets[organization.id, webhook.id],
+            _json(sorted(webhook.events)),
+            webhook.every_coupon,
+            _default_true(webhook),
+        )
+        for webhook in organization.webhooks
     ]
 
 

@@ -104,7 +104,10 @@ class CustomerRow(SQLModel, table=True):
 
 
 class PromotionRow(SQLModel, table=True):
-    """A promotion with its limits; a limit that is NULL does not exist."""
+    """A promotion with its limits; a limit that is NULL does not exist.
+
+    Reversal policies are a JSON list of pairs: reason, what comes back.
+    """
 
     __tablename__ = "promotion"
     __table_args__ = (WITHOUT_ROWID,)
@@ -126,6 +129,7 @@ class PromotionRow(SQLModel, table=True):
     transaction_limit: int | None = Field(sa_type=Big)
     discount_limit_micros: int | None = Field(sa_type=Big)
     discount_window: str
+    reversal_policies: str = Field(sa_column_kwargs={"server_default": "[]"})
 
 
 class PromotionCodeRow(SQLModel, table=True):
@@ -163,7 +167,7 @@ class EarnedPromotionRow(SQLModel, table=True):
 class CouponSeriesRow(SQLModel, table=True):
     """A coupon series; a limit that is NULL does not exist.
 
-    Days, hours and tills are JSON lists.
+    Days, hours and tills are JSON lists, reversal policies one of pairs: reason, what comes back.
     """
 
     __tablename__ = "coupon_series"
@@ -193,13 +197,14 @@ class CouponSeriesRow(SQLModel, table=True):
     redeemable_days_of_month: str
     redeemable_hours: str
     tills: str
+    reversal_policies: str = Field(sa_column_kwargs={"server_default": "[]"})
 
 
 class CouponRow(SQLModel, table=True):
     """A coupon; `code_key` is the folded `code`. How often it was redeemed is a counter."""
 
     __tablename__ = "coupon"
-    __table_args__ = (WITHOUT_ROWID,)
+    __table_args__ = (Index("coupon_series_code", "org_id", "series_id", "code_key"), WITHOUT_ROWID)
 
     org_id: int = Field(primary_key=True, sa_type=Big)
     code_key: str = Field(primary_key=True)
@@ -210,3 +215,18 @@ class CouponRow(SQLModel, table=True):
     valid_until_ms: int | None = Field(sa_type=Big)
     validation_code: str
     revoked: bool
+
+
+class WebhookRow(SQLModel, table=True):
+    """Where an organisation wants to be told of events; `events` is a JSON list of their types."""
+
+    __tablename__ = "webhook"
+    __table_args__ = (WITHOUT_ROWID,)
+
+    org_id: int = Field(primary_key=True, sa_type=Big)
+    id: str = Field(primary_key=True)
+    url: str
+    sealed_secret: bytes
+    events: str
+    every_coupon: bool
+    active: bool

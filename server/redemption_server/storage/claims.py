@@ -10,8 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from redemption_server.rules.facts import Operation, RequestKey
-from redemption_server.rules.outcomes import RecordedCoupons
-from redemption_server.storage.answers import pack_results, unpack_results
+from redemption_server.storage.answers import Kept, pack, unpack
 from redemption_server.storage.dialect import (
     delete_rows,
     insert_returning,
@@ -49,12 +48,12 @@ def release(connection: Connection, org_id: int, keys: Iterable[RequestKey]) -> 
 def keep_answers(
     connection: Connection,
     org_id: int,
-    answers: Iterable[tuple[RequestKey, RecordedCoupons]],
+    answers: Iterable[tuple[RequestKey, Kept]],
     now: datetime,
 ) -> None:
-    """Stores what coupon requests were answered, beside their keys."""
+    """Stores what requests were answered, beside their keys."""
     rows = [
-        (org_id, int(key.operation), key.key, to_ms(now), answer.content, pack_results(answer))
+        (org_id, int(key.operation), key.key, to_ms(now), answer.content, pack(answer))
         for key, answer in answers
     ]
     insert_rows(connection, _claim, rows, _KEEP_ANSWER)
@@ -62,8 +61,8 @@ def keep_answers(
 
 def load_answers(
     connection: Connection, org_id: int, keys: Sequence[RequestKey]
-) -> dict[RequestKey, RecordedCoupons]:
-    """What coupon requests under the keys were answered."""
+) -> dict[RequestKey, Kept]:
+    """What coupon requests and reversals under the keys were answered."""
     if not keys:
         return {}
     rows = [(int(operation), key) for operation, key in keys]
@@ -71,8 +70,9 @@ def load_answers(
     statement = select(
         _claim.c.operation, _claim.c.key, _claim.c.content, _claim.c.answer
     ).select_from(matched.source)
-    return {
-        RequestKey(Operation(row.operation), row.key): unpack_results(row.content, row.answer)
-        for row in connection.execute(statement)
-        if row.answer is not None
-    }
+    found = {}
+    for row in connection.execute(statement):
+        if row.answer is not None:
+            key = RequestKey(Operation(row.operation), row.key)
+            found[key] = unpack(key.operation, row.content, row.answer)
+    return found

@@ -9,6 +9,7 @@ from redemption_server.rules.facts import Coupon, CouponSeries, DiscountType, Fa
 from redemption_server.storage.catalog_tables import CouponRow, CouponSeriesRow
 from redemption_server.storage.dialect import among, table_of
 from redemption_server.storage.instants import optional_from_ms
+from redemption_server.storage.promotion_facts import policies_of
 
 _coupon = table_of(CouponRow)
 _series = table_of(CouponSeriesRow)
@@ -20,16 +21,23 @@ def load(connection: Connection, facts: Facts, code_keys: Sequence[str]) -> None
     coupons = connection.execute(
         select(_coupon).select_from(among(connection, org_id, _coupon.c.code_key, code_keys))
     )
-    facts.coupons = {row.code_key: _coupon_of(row) for row in coupons}
-    series_ids = sorted({coupon.series_id for coupon in facts.coupons.values()})
-    if series_ids:
-        series = connection.execute(
-            select(_series).select_from(among(connection, org_id, _series.c.id, series_ids))
+    facts.coupons = {row.code_key: coupon_of(row) for row in coupons}
+    load_more_series(connection, facts, {coupon.series_id for coupon in facts.coupons.values()})
+
+
+def load_more_series(connection: Connection, facts: Facts, series_ids: set[int]) -> None:
+    """Adds series that are not there yet."""
+    missing = sorted(series_ids - facts.series.keys())
+    if missing:
+        org_id = facts.organization.id
+        rows = connection.execute(
+            select(_series).select_from(among(connection, org_id, _series.c.id, missing))
         )
-        facts.series = {row.id: series_of(row) for row in series}
+        facts.series = {**facts.series, **{row.id: series_of(row) for row in rows}}
 
 
-def _coupon_of(row: Row[tuple[object, ...]]) -> Coupon:
+def coupon_of(row: Row[tuple[object, ...]]) -> Coupon:
+    """The coupon in a row of its table."""
     return Coupon(
         code_key=row.code_key,
         series_id=row.series_id,
@@ -66,4 +74,5 @@ def series_of(row: Row[tuple[object, ...]]) -> CouponSeries:
         redeemable_days_of_month=frozenset(orjson.loads(row.redeemable_days_of_month)),
         redeemable_hours=frozenset(orjson.loads(row.redeemable_hours)),
         tills=frozenset(orjson.loads(row.tills)),
+        reversal_policies=policies_of(row.reversal_policies),
     )

@@ -121,6 +121,24 @@ def insert_returning(
     return [tuple(row) for row in result]
 
 
+def add_to_rows(
+    connection: Connection, table: Table, added: str, replaced: str, rows: Sequence[Row]
+) -> None:
+    """Adds to one column of rows that exist, and replaces another.
+
+    Cells: those of the primary key, what to add, what to put.
+    """
+    if not rows:
+        return
+    if is_sqlite(connection):
+        # The new cells come first in the text.
+        reordered = [(*row[-2:], *row[:-2]) for row in rows]
+        connection.exec_driver_sql(_values_add(table, added, replaced), reordered)
+    else:
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        connection.exec_driver_sql(_unnest_add(table, added, replaced), columns)
+
+
 def delete_rows(connection: Connection, table: Table, keys: Sequence[Row]) -> None:
     """Deletes rows by their primary keys."""
     if not keys:
@@ -160,6 +178,25 @@ def _json_insert(table: Table, clause: str) -> str:
 def _unnest_insert(table: Table, clause: str) -> str:
     source = f"SELECT * FROM unnest({_arrays(table.columns)})"
     return f"INSERT INTO {table.name} ({_names(table)}) {source} {clause}"
+
+
+@lru_cache
+def _values_add(table: Table, added: str, replaced: str) -> str:
+    matches = " AND ".join(f"{column.name} = ?" for column in table.primary_key)
+    return f"UPDATE {table.name} SET {added} = {added} + ?, {replaced} = ? WHERE {matches}"
+
+
+@lru_cache
+def _unnest_add(table: Table, added: str, replaced: str) -> str:
+    columns = [*table.primary_key, table.c[added], table.c[replaced]]
+    names = ", ".join(column.name for column in columns)
+    keys = [column.name for column in table.primary_key]
+    matches = " AND ".join(f"{table.name}.{name} = cells.{name}" for name in keys)
+    return (
+        f"UPDATE {table.name} SET {added} = {table.name}.{added} + cells.{added}, "
+        f"{replaced} = cells.{replaced} "
+        f"FROM unnest({_arrays(columns)}) AS cells({names}) WHERE {matches}"
+    )
 
 
 @lru_cache

@@ -9,7 +9,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
-from redemption_server.rules.commands import Command, RedeemCoupons, RedeemPromotions
+from redemption_server.rules.commands import (
+    Command,
+    RedeemCoupons,
+    RedeemPromotions,
+    ReverseRedemption,
+)
 from redemption_server.rules.facts import (
     Customer,
     CustomerIdentifier,
@@ -18,7 +23,7 @@ from redemption_server.rules.facts import (
     IdentifierKind,
     Organization,
 )
-from redemption_server.storage import coupon_facts, promotion_facts
+from redemption_server.storage import coupon_facts, promotion_facts, reversals
 from redemption_server.storage.catalog_tables import CustomerRow, OrganizationRow
 from redemption_server.storage.dialect import among, table_of
 
@@ -35,9 +40,14 @@ _IDENTIFIER_COLUMNS = {
 }
 
 
-def load_facts(connection: Connection, org_id: int, commands: Sequence[Command]) -> Facts:
-    """The facts that the commands, all of one organisation, refer to; counters not yet."""
-    facts = Facts(hold_organization(connection, org_id))
+def load_facts(
+    connection: Connection, org_id: int, commands: Sequence[Command], *, hold: bool = True
+) -> Facts:
+    """The facts that the commands, all of one organisation, refer to; counters not yet.
+
+    With `hold` they stay as they are until the transaction ends.
+    """
+    facts = Facts(load_organization(connection, org_id, hold=hold))
     facts.customers = load_customers(connection, org_id, _identifiers(commands))
     promotions = [command for command in commands if isinstance(command, RedeemPromotions)]
     if promotions:
@@ -48,15 +58,18 @@ def load_facts(connection: Connection, org_id: int, commands: Sequence[Command])
     code_keys.discard("")
     if code_keys:
         coupon_facts.load(connection, facts, sorted(code_keys))
+    reversing = [command for command in commands if isinstance(command, ReverseRedemption)]
+    if reversing:
+        reversals.load(connection, facts, reversing)
     return facts
 
 
-def hold_organization(connection: Connection, org_id: int) -> Organization:
-    """The organisation, kept from changing until the transaction ends."""
-    row = connection.execute(
-        select(_organization).where(_organization.c.id == org_id).with_for_update(read=True)
-    ).one()
-    return organization_of(row)
+def load_organization(connection: Connection, org_id: int, *, hold: bool) -> Organization:
+    """The organisation; with `hold` it is kept from changing until the transaction ends."""
+    statement = select(_organization).where(_organization.c.id == org_id)
+    if hold:
+        statement = statement.with_for_update(read=True)
+    return organization_of(connection.execute(statement).one())
 
 
 def organization_of(row: Row[tuple[object, ...]]) -> Organization:
@@ -103,7 +116,9 @@ def _customer_of(row: Row[tuple[object, ...]]) -> Customer:
 
 def _identifiers(commands: Sequence[Command]) -> Iterable[CustomerIdentifier]:
     for command in commands:
-        named = command.coupons if isinstance(command, RedeemCoupons) else (command,)
-        for item in named:
-            if item.identifier:
-                yield item.identifier
+        if isinstance(command, RedeemPromotions) and command.identifier:
+            yield command.identifier
+        if isinstance(command, RedeemCoupons):
+            for use in command.coupons:
+                if use.identifier:
+                    yield use.identifier

@@ -4,9 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, exists, func, literal_column, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
-from redemption_server.rules.facts import Organization, PromotionMode
+from redemption_server.rules.facts import Organization, PromotionMode, RecordKind
+from redemption_server.rules.reversal_policy import Returned, ReversalReason
 from redemption_server.storage.catalog_tables import (
     OrganizationRow,
     ProductRow,
@@ -19,6 +32,8 @@ from redemption_server.storage.instants import from_ms
 from redemption_server.storage.record_tables import (
     PromotionRedemptionRow,
     PromotionTransactionRow,
+    ReversalRow,
+    ReversedRecordRow,
 )
 from redemption_server.storage.sums import sum_parts, whole_sum
 
@@ -28,6 +43,8 @@ _code = table_of(PromotionCodeRow)
 _product = table_of(ProductRow)
 _transaction = table_of(PromotionTransactionRow)
 _redemption = table_of(PromotionRedemptionRow)
+_reversal = table_of(ReversalRow)
+_reversed = table_of(ReversedRecordRow)
 
 # The condition of the partial index, which planners want to see.
 _HAS_CODE = _redemption.c.code_id != literal_column("''")
@@ -71,10 +88,27 @@ class FoundRedemption(NamedTuple):
     promotion_quantity: int
     over_limit: bool
     earned_by_other_customer: bool
+    reversal: "FoundReversal | None"
+
+
+class FoundReversal(NamedTuple):
+    """The reversal of a record."""
+
+    id: str
+    reason: ReversalReason
+    reversed_at: datetime
+    returned: Returned
+
+
+_MODES = {mode.value: mode for mode in PromotionMode}
+_MODE = FoundRedemption._fields.index("mode")
+_CODE = FoundRedemption._fields.index("promo_code")
+_DATE = FoundRedemption._fields.index("transaction_date")
+_REVERSAL = FoundRedemption._fields.index("reversal")
 
 
 class CodeSummary(NamedTuple):
-    """The redemptions of a code, added up; `discount` is micro-units."""
+    """The redemptions of a code that are not reversed, added up; `discount` is micro-units."""
 
     code_id: str
     promotion_id: str
@@ -148,19 +182,39 @@ def find_redemptions(
     return [_found(row, spelled) for row in connection.execute(statement)]
 
 
+def load_redemptions(
+    connection: Connection, org_id: int, ids: Sequence[str]
+) -> list[FoundRedemption]:
+    """Records by their ids."""
+    rows = connection.execute(_records(connection, org_id, ids)).all()
+    code_ids = sorted({row.code_id for row in rows if row.code_id})
+    spelled = {"": ""}
+    if code_ids:
+        codes = select(_code.c.id, _code.c.code).select_from(
+            among(connection, org_id, _code.c.id, code_ids)
+        )
+        spelled.update((row.id, row.code) for row in connection.execute(codes))
+    return [_found(row, spelled) for row in rows]
+
+
 def summarize(
     connection: Connection, org_id: int, codes: Sequence[FoundCode]
 ) -> dict[str, CodeSummary]:
     """For each code that was ever redeemed, by its id, its redemptions added up."""
     if not codes:
         return {}
+    stands = _reversed.c.reversal_id.is_(None)
     statement = (
         select(
             _redemption.c.code_id,
-            func.sum(_redemption.c.redemption_count),
-            *sum_parts(_redemption.c.discount_micros),
+            func.sum(case((stands, _redemption.c.redemption_count), else_=0)),
+            *sum_parts(case((stands, _redemption.c.discount_micros), else_=0)),
         )
-        .select_from(among(connection, org_id, _redemption.c.code_id, [code.id for code in codes]))
+        .select_from(
+            among(connection, org_id, _redemption.c.code_id, [code.id for code in codes]).outerjoin(
+                _reversed, _is_reversed(org_id)
+            )
+        )
         .where(_HAS_CODE)
         .group_by(_redemption.c.code_id)
     )
@@ -193,18 +247,34 @@ def _newest(org_id: int, code_id: str, before: str, count: int) -> Select[Any]:
 def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[Any]:
     return (
         select(
-            _redemption,
-            _transaction.c.transaction_identifier,
-            _transaction.c.transaction_number,
-            _transaction.c.transaction_at_ms,
-            _transaction.c.amount_micros.label("transaction_amount"),
-            _transaction.c.cart_evaluation_id,
-            _transaction.c.customer_id,
-            _transaction.c.till_id,
+            _redemption.c.id,
+            _redemption.c.line_id,
+            _redemption.c.promotion_id,
             _promotion.c.name,
             _promotion.c.message_label,
             _promotion.c.mode,
+            _redemption.c.code_id,
+            _redemption.c.earned_promotion_id,
+            _transaction.c.customer_id,
+            _transaction.c.transaction_at_ms,
+            _transaction.c.transaction_identifier,
+            _transaction.c.transaction_number,
+            _transaction.c.amount_micros.label("transaction_amount"),
+            _transaction.c.cart_evaluation_id,
+            _transaction.c.till_id,
+            _redemption.c.discount_micros,
+            _redemption.c.redemption_count,
+            _redemption.c.amount_micros,
+            _redemption.c.sku,
             _product.c.id.label("product_id"),
+            _redemption.c.discount_quantity_micros,
+            _redemption.c.promotion_quantity_micros,
+            _redemption.c.over_limit,
+            _redemption.c.earned_by_other_customer,
+            _reversed.c.reversal_id,
+            _reversal.c.reason,
+            _reversal.c.recorded_at_ms.label("reversed_at_ms"),
+            _reversed.c.returned,
         )
         .select_from(
             among(connection, org_id, _redemption.c.id, ids)
@@ -220,35 +290,36 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
             .outerjoin(
                 _product, (_product.c.org_id == org_id) & (_product.c.sku == _redemption.c.sku)
             )
+            .outerjoin(_reversed, _is_reversed(org_id))
+            .outerjoin(
+                _reversal,
+                (_reversal.c.org_id == org_id) & (_reversal.c.id == _reversed.c.reversal_id),
+            )
         )
         .order_by(_redemption.c.id.desc())
     )
 
 
 def _found(row: Row[Any], spelled: dict[str, str]) -> FoundRedemption:
-    return FoundRedemption(
-        id=row.id,
-        line_id=row.line_id,
-        promotion_id=row.promotion_id,
-        promotion_name=row.name,
-        promotion_message_label=row.message_label,
-        mode=PromotionMode(row.mode),
-        promo_code=spelled[row.code_id],
-        earned_promotion_id=row.earned_promotion_id,
-        customer_id=row.customer_id,
-        transaction_date=from_ms(row.transaction_at_ms),
-        transaction_identifier=row.transaction_identifier,
-        transaction_number=row.transaction_number,
-        transaction_amount=row.transaction_amount,
-        cart_evaluation_id=row.cart_evaluation_id,
-        till_id=row.till_id,
-        discount=row.discount_micros,
-        redemption_count=row.redemption_count,
-        line_amount=row.amount_micros,
-        sku=row.sku,
-        product_id=row.product_id,
-        discount_quantity=row.discount_quantity_micros,
-        promotion_quantity=row.promotion_quantity_micros,
-        over_limit=row.over_limit,
-        earned_by_other_customer=row.earned_by_other_customer,
+    # The columns come as FoundRedemption has them. By position: feeds read very many.
+    cells: list[Any] = list(row)
+    *_, reversal_id, reason, reversed_at_ms, returned = cells
+    cells[_REVERSAL:] = [
+        FoundReversal(
+            reversal_id, ReversalReason(reason), from_ms(reversed_at_ms), Returned(returned)
+        )
+        if reversal_id
+        else None
+    ]
+    cells[_MODE] = _MODES[cells[_MODE]]
+    cells[_CODE] = spelled[cells[_CODE]]
+    cells[_DATE] = from_ms(cells[_DATE])
+    return FoundRedemption._make(cells)
+
+
+def _is_reversed(org_id: int) -> ColumnElement[bool]:
+    return and_(
+        _reversed.c.org_id == org_id,
+        _reversed.c.kind == int(RecordKind.PROMOTION_REDEMPTION),
+        _reversed.c.record_id == _redemption.c.id,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import orjson
 from sqlalchemy import Connection, Row, asc, desc, select
 
 from redemption_server.rules.commands import PromotionUse, RedeemPromotions
@@ -15,6 +16,7 @@ from redemption_server.rules.facts import (
     PromotionCode,
 )
 from redemption_server.rules.normal import fold
+from redemption_server.rules.reversal_policy import Policies, Returned, ReversalReason
 from redemption_server.rules.windows import Window
 from redemption_server.storage.catalog_tables import (
     EarnedPromotionRow,
@@ -47,6 +49,26 @@ def load(connection: Connection, facts: Facts, commands: Sequence[RedeemPromotio
             select(_earned).select_from(among(connection, org_id, _earned.c.id, earned_ids))
         )
         facts.earned_promotions = {row.id: _earned_of(row) for row in rows}
+
+
+def load_more(
+    connection: Connection, facts: Facts, promotion_ids: set[str], earned_ids: set[str]
+) -> None:
+    """Adds promotions and earned promotions that are not there yet."""
+    org_id = facts.organization.id
+    missing = sorted(promotion_ids - facts.promotions.keys())
+    if missing:
+        rows = connection.execute(
+            select(_promotion).select_from(among(connection, org_id, _promotion.c.id, missing))
+        )
+        facts.promotions = {**facts.promotions, **{row.id: promotion_of(row) for row in rows}}
+    missing = sorted(earned_ids - facts.earned_promotions.keys())
+    if missing:
+        rows = connection.execute(
+            select(_earned).select_from(among(connection, org_id, _earned.c.id, missing))
+        )
+        more = {row.id: _earned_of(row) for row in rows}
+        facts.earned_promotions = {**facts.earned_promotions, **more}
 
 
 def _pairs(command: RedeemPromotions, facts: Facts) -> Iterator[tuple[str, int]]:
@@ -134,7 +156,16 @@ def promotion_of(row: Row[tuple[object, ...]]) -> Promotion:
         per_code=_limit(row.code_limit),
         per_transaction=_limit(row.transaction_limit),
         discount_total=_limit(row.discount_limit_micros, row.discount_window),
+        reversal_policies=policies_of(row.reversal_policies),
     )
+
+
+def policies_of(text: str) -> Policies:
+    """Reversal policies as they are stored."""
+    # Most have none, and this is on the way of every batch.
+    if text == "[]":
+        return {}
+    return {ReversalReason(reason): Returned(what) for reason, what in orjson.loads(text)}
 
 
 def _limit(limit: int | None, window: str = Window.NONE) -> Limit | None:

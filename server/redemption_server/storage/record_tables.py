@@ -119,7 +119,12 @@ class CouponRedemptionRow(SQLModel, table=True):
     """One redemption of one coupon, with the discount that the till was told."""
 
     __tablename__ = "coupon_redemption"
-    __table_args__ = (WITHOUT_ROWID,)
+    __table_args__ = (
+        Index("coupon_redemption_code", "org_id", "code_key", "id"),
+        # How long ago a customer last redeemed in a series must be found again after a reversal.
+        Index("coupon_redemption_customer", "org_id", "series_id", "customer_id", "redeemed_at_ms"),
+        WITHOUT_ROWID,
+    )
 
     org_id: int = Field(primary_key=True, sa_type=Big)
     id: int = Field(primary_key=True, sa_type=Big)
@@ -138,6 +143,38 @@ class CouponRedemptionRow(SQLModel, table=True):
     till_id: int | None = Field(sa_type=Big)
     credential_key: str
     redeemed_at_ms: int = Field(sa_type=Big)
+
+
+class ReversalRow(SQLModel, table=True):
+    """A reversal of one or more redemptions."""
+
+    __tablename__ = "reversal"
+    __table_args__ = (WITHOUT_ROWID,)
+
+    org_id: int = Field(primary_key=True, sa_type=Big)
+    id: str = Field(primary_key=True)
+    reason: int = Field(sa_type=SmallInteger)
+    note: str
+    claim_key: str
+    till_id: int | None = Field(sa_type=Big)
+    credential_key: str
+    recorded_at_ms: int = Field(sa_type=Big)
+
+
+class ReversedRecordRow(SQLModel, table=True):
+    """That a redemption is reversed, which its key allows once. `returned` is what came back."""
+
+    __tablename__ = "reversed_record"
+    __table_args__ = (
+        Index("reversed_record_reversal", "org_id", "reversal_id"),
+        WITHOUT_ROWID,
+    )
+
+    org_id: int = Field(primary_key=True, sa_type=Big)
+    kind: int = Field(primary_key=True, sa_type=SmallInteger)
+    record_id: str = Field(primary_key=True)
+    reversal_id: str
+    returned: int = Field(sa_type=SmallInteger)
 
 
 class EventSequenceRow(SQLModel, table=True):
@@ -160,3 +197,72 @@ class EventRow(SQLModel, table=True):
     kind: int = Field(sa_type=SmallInteger)
     record_id: str
     recorded_at_ms: int = Field(sa_type=Big)
+
+
+class RetentionRow(SQLModel, table=True):
+    """What an organisation has had pruned. No row: nothing."""
+
+    __tablename__ = "retention"
+
+    org_id: int = Field(primary_key=True, sa_type=Big, sa_column_kwargs={"autoincrement": False})
+    events_through: int = Field(sa_type=Big)
+    """The last event number that was pruned."""
+    events_before_ms: int = Field(sa_type=Big)
+    """Pruned events are older than this."""
+    answers_before_ms: int = Field(sa_type=Big)
+    """Pruned answers are older than this."""
+
+
+class JobRow(SQLModel, table=True):
+    """Work that takes long and goes on where it stopped: what it is, and how far it came.
+
+    `spec` is JSON; `state` is RUNNING, DONE or FAILED.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (WITHOUT_ROWID,)
+
+    org_id: int = Field(primary_key=True, sa_type=Big)
+    id: str = Field(primary_key=True)
+    kind: str
+    spec: str
+    total: int = Field(sa_type=Big)
+    done: int = Field(sa_type=Big)
+    failed: int = Field(sa_type=Big)
+    state: str
+    error: str
+    created_at_ms: int = Field(sa_type=Big)
+    updated_at_ms: int = Field(sa_type=Big)
+
+
+class WebhookDeliveryRow(SQLModel, table=True):
+    """How far a webhook has come: events through `sequence` are delivered, parked or not for it.
+
+    A server holds it until `held_until_ms` while it delivers.
+    """
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (WITHOUT_ROWID,)
+
+    org_id: int = Field(primary_key=True, sa_type=Big)
+    webhook_id: str = Field(primary_key=True)
+    sequence: int = Field(sa_type=Big)
+    attempts: int
+    failing_since_ms: int | None = Field(sa_type=Big)
+    next_attempt_at_ms: int = Field(sa_type=Big)
+    held_by: str
+    held_until_ms: int = Field(sa_type=Big)
+
+
+class ParkedDeliveryRow(SQLModel, table=True):
+    """An event that could not be delivered within the time that deliveries are tried."""
+
+    __tablename__ = "parked_delivery"
+    __table_args__ = (WITHOUT_ROWID,)
+
+    org_id: int = Field(primary_key=True, sa_type=Big)
+    webhook_id: str = Field(primary_key=True)
+    sequence: int = Field(primary_key=True, sa_type=Big)
+    attempts: int
+    error: str
+    parked_at_ms: int = Field(sa_type=Big)

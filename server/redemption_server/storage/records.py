@@ -38,6 +38,10 @@ class EventKind(IntEnum):
 
     PROMOTION_REDEEMED = 1
     COUPON_REDEEMED = 2
+    PROMOTION_REVERSED = 3
+    COUPON_REVERSED = 4
+    # In a request with several coupons, for which no `CouponRedeemed` fires by itself.
+    COUPON_REDEEMED_AMONG_OTHERS = 5
 
 
 def write_transactions(

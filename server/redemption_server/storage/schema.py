@@ -17,7 +17,7 @@ assert catalog_tables
 assert record_tables
 
 METADATA = SQLModel.metadata
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """Revision that this release needs; a test compares it with the newest migration."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

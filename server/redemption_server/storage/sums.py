@@ -5,13 +5,13 @@ SQLite fails on a sum past 64 bits; PostgreSQL widens it. Units and fractions ap
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func
+from sqlalchemy import ColumnElement, func
 
 from redemption_server.rules.decimals import MICROS_PER_UNIT
 
 
-def sum_parts(column: Column[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """Two aggregates of a column of non-negative micro-units, for `whole_sum`."""
+def sum_parts(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Two aggregates of non-negative micro-units, for `whole_sum`."""
     return func.sum(column.op("/")(MICROS_PER_UNIT)), func.sum(column % MICROS_PER_UNIT)
 
 

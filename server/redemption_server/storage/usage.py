@@ -1,13 +1,14 @@
 """Counters of limits: locked in the order of their keys, changed by addition under a constraint."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from redemption_server.rules.facts import Count, CounterKey, Scope
 from redemption_server.rules.outcomes import UsageChange
 from redemption_server.storage.dialect import (
+    add_to_rows,
     delete_rows,
     insert_returning,
     insert_rows,
@@ -51,18 +52,34 @@ def lock_usage(connection: Connection, org_id: int, keys: Sequence[CounterKey]) 
         columns = ", ".join(column.name for column in _KEY)
         inserted = insert_returning(connection, _usage, zeros, "ON CONFLICT DO NOTHING", columns)
         created = {CounterKey(Scope(scope), *rest) for scope, *rest in inserted}
+    _read(connection, _select(connection, org_id, keys).with_for_update(of=_usage), counts)
+    return LockedUsage(counts, created)
+
+
+def read_usage(
+    connection: Connection, org_id: int, keys: Sequence[CounterKey]
+) -> dict[CounterKey, Count]:
+    """Counters as they are, not kept from changing; the unused ones as zero."""
+    counts = {key: Count() for key in keys}
+    if keys:
+        _read(connection, _select(connection, org_id, keys), counts)
+    return counts
+
+
+def _select(connection: Connection, org_id: int, keys: Sequence[CounterKey]) -> Select[Any]:
     matched = matching(connection, org_id, _KEY, keys)
-    statement = (
+    return (
         select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
         .select_from(matched.source)
         # By position, not by key: collations sort text differently from the inserts above.
         .order_by(matched.position)
-        .with_for_update(of=_usage)
     )
+
+
+def _read(connection: Connection, statement: Select[Any], counts: dict[CounterKey, Count]) -> None:
     for scope, subject, member, window_start, used, last_at_ms in connection.execute(statement):
         key = CounterKey(Scope(scope), subject, member, window_start)
         counts[key] = Count(used, optional_from_ms(last_at_ms))
-    return LockedUsage(counts, created)
 
 
 def drop_unused(connection: Connection, org_id: int, keys: Iterable[CounterKey]) -> None:
@@ -71,14 +88,20 @@ def drop_unused(connection: Connection, org_id: int, keys: Iterable[CounterKey])
 
 
 def add_usage(connection: Connection, org_id: int, changes: Iterable[UsageChange]) -> None:
-    """Adds what a batch was granted, one row per counter."""
-    summed: dict[CounterKey, UsageChange] = {}
+    """Changes counters by what a batch was granted: at most one row back and one row more for each.
+
+    What comes back was counted before the batch, so that taking it off first is never less than
+    nothing, and leaves the room in which the rest was granted.
+    """
+    returned: dict[CounterKey, UsageChange] = {}
+    taken: dict[CounterKey, UsageChange] = {}
     for change in changes:
+        summed = returned if change.amount < 0 else taken
         before = summed.get(change.key)
         amount = change.amount + (before.amount if before else 0)
         summed[change.key] = change._replace(amount=amount)
-    rows = [
-        (org_id, *key, change.amount, change.limit, to_ms(change.at))
-        for key, change in sorted(summed.items())
-    ]
-    insert_rows(connection, _usage, rows, _ADD)
+    # An insert of less than nothing would fail; and only what is taken says when it last was.
+    less = [(org_id, *key, c.amount, c.limit) for key, c in sorted(returned.items())]
+    more = [(org_id, *key, c.amount, c.limit, to_ms(c.at)) for key, c in sorted(taken.items())]
+    add_to_rows(connection, _usage, "used", "use_limit", less)
+    insert_rows(connection, _usage, more, _ADD)

@@ -5,6 +5,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from redemption.v1 import coupon_redemption_pb2 as _coupon_redemption_pb2
 from redemption.v1 import promotion_redemption_pb2 as _promotion_redemption_pb2
+from redemption.v1 import reversal_pb2 as _reversal_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -13,6 +14,14 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class WebhookEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WEBHOOK_EVENT_UNSPECIFIED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_PROMOTION_REDEEMED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_COUPON_REDEEMED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_PROMOTION_REVERSED: _ClassVar[WebhookEvent]
+    WEBHOOK_EVENT_COUPON_REVERSED: _ClassVar[WebhookEvent]
 
 class CustomerAccess(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -57,6 +66,11 @@ class DayOfWeek(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DAY_OF_WEEK_FRI: _ClassVar[DayOfWeek]
     DAY_OF_WEEK_SAT: _ClassVar[DayOfWeek]
     DAY_OF_WEEK_SUN: _ClassVar[DayOfWeek]
+WEBHOOK_EVENT_UNSPECIFIED: WebhookEvent
+WEBHOOK_EVENT_PROMOTION_REDEEMED: WebhookEvent
+WEBHOOK_EVENT_COUPON_REDEEMED: WebhookEvent
+WEBHOOK_EVENT_PROMOTION_REVERSED: WebhookEvent
+WEBHOOK_EVENT_COUPON_REVERSED: WebhookEvent
 CUSTOMER_ACCESS_UNSPECIFIED: CustomerAccess
 CUSTOMER_ACCESS_READ: CustomerAccess
 CUSTOMER_ACCESS_WRITE: CustomerAccess
@@ -91,7 +105,7 @@ class Catalog(_message.Message):
     def __init__(self, organizations: _Optional[_Iterable[_Union[Organization, _Mapping]]] = ...) -> None: ...
 
 class Organization(_message.Message):
-    __slots__ = ("id", "name", "region", "time_zone", "redemption_without_evaluation", "check_earned_promotion_owner", "rate_limit_per_minute", "tills", "credentials", "products", "customers", "promotions", "earned_promotions", "coupon_series")
+    __slots__ = ("id", "name", "region", "time_zone", "redemption_without_evaluation", "check_earned_promotion_owner", "rate_limit_per_minute", "tills", "credentials", "products", "customers", "promotions", "earned_promotions", "coupon_series", "webhooks")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +120,7 @@ class Organization(_message.Message):
     PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     EARNED_PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     COUPON_SERIES_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOKS_FIELD_NUMBER: _ClassVar[int]
     id: int
     name: str
     region: str
@@ -120,7 +135,24 @@ class Organization(_message.Message):
     promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
     earned_promotions: _containers.RepeatedCompositeFieldContainer[EarnedPromotion]
     coupon_series: _containers.RepeatedCompositeFieldContainer[CouponSeries]
-    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., region: _Optional[str] = ..., time_zone: _Optional[str] = ..., redemption_without_evaluation: _Optional[bool] = ..., check_earned_promotion_owner: _Optional[bool] = ..., rate_limit_per_minute: _Optional[int] = ..., tills: _Optional[_Iterable[_Union[Till, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., customers: _Optional[_Iterable[_Union[Customer, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., earned_promotions: _Optional[_Iterable[_Union[EarnedPromotion, _Mapping]]] = ..., coupon_series: _Optional[_Iterable[_Union[CouponSeries, _Mapping]]] = ...) -> None: ...
+    webhooks: _containers.RepeatedCompositeFieldContainer[Webhook]
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., region: _Optional[str] = ..., time_zone: _Optional[str] = ..., redemption_without_evaluation: _Optional[bool] = ..., check_earned_promotion_owner: _Optional[bool] = ..., rate_limit_per_minute: _Optional[int] = ..., tills: _Optional[_Iterable[_Union[Till, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., customers: _Optional[_Iterable[_Union[Customer, _Mapping]]] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., earned_promotions: _Optional[_Iterable[_Union[EarnedPromotion, _Mapping]]] = ..., coupon_series: _Optional[_Iterable[_Union[CouponSeries, _Mapping]]] = ..., webhooks: _Optional[_Iterable[_Union[Webhook, _Mapping]]] = ...) -> None: ...
+
+class Webhook(_message.Message):
+    __slots__ = ("id", "url", "secret", "events", "every_coupon", "active")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    EVERY_COUPON_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    url: str
+    secret: str
+    events: _containers.RepeatedScalarFieldContainer[WebhookEvent]
+    every_coupon: bool
+    active: bool
+    def __init__(self, id: _Optional[str] = ..., url: _Optional[str] = ..., secret: _Optional[str] = ..., events: _Optional[_Iterable[_Union[WebhookEvent, str]]] = ..., every_coupon: _Optional[bool] = ..., active: _Optional[bool] = ...) -> None: ...
 
 class Till(_message.Message):
     __slots__ = ("id", "code")
@@ -224,8 +256,20 @@ class PromotionCode(_message.Message):
     active: bool
     def __init__(self, id: _Optional[str] = ..., code: _Optional[str] = ..., customer: _Optional[int] = ..., active: _Optional[bool] = ...) -> None: ...
 
+class ReversalPolicy(_message.Message):
+    __slots__ = ("reason", "code", "customer", "budget")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    reason: _reversal_pb2.ReversalReason
+    code: bool
+    customer: bool
+    budget: bool
+    def __init__(self, reason: _Optional[_Union[_reversal_pb2.ReversalReason, str]] = ..., code: _Optional[bool] = ..., customer: _Optional[bool] = ..., budget: _Optional[bool] = ...) -> None: ...
+
 class Promotion(_message.Message):
-    __slots__ = ("id", "name", "message_label", "mode", "active", "starts_at", "ends_at", "limits", "over_limit", "codes")
+    __slots__ = ("id", "name", "message_label", "mode", "active", "starts_at", "ends_at", "limits", "over_limit", "codes", "reversal_policies")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +280,7 @@ class Promotion(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     OVER_LIMIT_FIELD_NUMBER: _ClassVar[int]
     CODES_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_POLICIES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     message_label: str
@@ -246,7 +291,8 @@ class Promotion(_message.Message):
     limits: PromotionLimits
     over_limit: OverLimit
     codes: _containers.RepeatedCompositeFieldContainer[PromotionCode]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., message_label: _Optional[str] = ..., mode: _Optional[_Union[_promotion_redemption_pb2.PromotionMode, str]] = ..., active: _Optional[bool] = ..., starts_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[PromotionLimits, _Mapping]] = ..., over_limit: _Optional[_Union[OverLimit, str]] = ..., codes: _Optional[_Iterable[_Union[PromotionCode, _Mapping]]] = ...) -> None: ...
+    reversal_policies: _containers.RepeatedCompositeFieldContainer[ReversalPolicy]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., message_label: _Optional[str] = ..., mode: _Optional[_Union[_promotion_redemption_pb2.PromotionMode, str]] = ..., active: _Optional[bool] = ..., starts_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[PromotionLimits, _Mapping]] = ..., over_limit: _Optional[_Union[OverLimit, str]] = ..., codes: _Optional[_Iterable[_Union[PromotionCode, _Mapping]]] = ..., reversal_policies: _Optional[_Iterable[_Union[ReversalPolicy, _Mapping]]] = ...) -> None: ...
 
 class EarnedPromotion(_message.Message):
     __slots__ = ("id", "promotion", "customer", "status")
@@ -277,7 +323,7 @@ class Coupon(_message.Message):
     def __init__(self, code: _Optional[str] = ..., customer: _Optional[int] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., validation_code: _Optional[str] = ..., revoked: _Optional[bool] = ...) -> None: ...
 
 class CouponSeries(_message.Message):
-    __slots__ = ("id", "description", "discount_code", "discount_type", "discount_value", "discount_up_to", "valid_from", "valid_until", "any_user", "validation_required", "transaction_number_required", "min_amount", "max_amount", "max_redemptions", "max_redemptions_per_coupon", "max_redemptions_per_customer", "same_customer_may_repeat", "min_days_between_redemptions", "redeemable_after_days", "redeemable_days_of_week", "redeemable_days_of_month", "redeemable_hours", "tills", "coupons")
+    __slots__ = ("id", "description", "discount_code", "discount_type", "discount_value", "discount_up_to", "valid_from", "valid_until", "any_user", "validation_required", "transaction_number_required", "min_amount", "max_amount", "max_redemptions", "max_redemptions_per_coupon", "max_redemptions_per_customer", "same_customer_may_repeat", "min_days_between_redemptions", "redeemable_after_days", "redeemable_days_of_week", "redeemable_days_of_month", "redeemable_hours", "tills", "coupons", "reversal_policies")
     ID_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     DISCOUNT_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -302,6 +348,7 @@ class CouponSeries(_message.Message):
     REDEEMABLE_HOURS_FIELD_NUMBER: _ClassVar[int]
     TILLS_FIELD_NUMBER: _ClassVar[int]
     COUPONS_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_POLICIES_FIELD_NUMBER: _ClassVar[int]
     id: int
     description: str
     discount_code: str
@@ -326,4 +373,5 @@ class CouponSeries(_message.Message):
     redeemable_hours: _containers.RepeatedScalarFieldContainer[int]
     tills: _containers.RepeatedScalarFieldContainer[str]
     coupons: _containers.RepeatedCompositeFieldContainer[Coupon]
-    def __init__(self, id: _Optional[int] = ..., description: _Optional[str] = ..., discount_code: _Optional[str] = ..., discount_type: _Optional[_Union[_coupon_redemption_pb2.DiscountType, str]] = ..., discount_value: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., discount_up_to: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., any_user: _Optional[bool] = ..., validation_required: _Optional[bool] = ..., transaction_number_required: _Optional[bool] = ..., min_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_redemptions: _Optional[int] = ..., max_redemptions_per_coupon: _Optional[int] = ..., max_redemptions_per_customer: _Optional[int] = ..., same_customer_may_repeat: _Optional[bool] = ..., min_days_between_redemptions: _Optional[int] = ..., redeemable_after_days: _Optional[int] = ..., redeemable_days_of_week: _Optional[_Iterable[_Union[DayOfWeek, str]]] = ..., redeemable_days_of_month: _Optional[_Iterable[int]] = ..., redeemable_hours: _Optional[_Iterable[int]] = ..., tills: _Optional[_Iterable[str]] = ..., coupons: _Optional[_Iterable[_Union[Coupon, _Mapping]]] = ...) -> None: ...
+    reversal_policies: _containers.RepeatedCompositeFieldContainer[ReversalPolicy]
+    def __init__(self, id: _Optional[int] = ..., description: _Optional[str] = ..., discount_code: _Optional[str] = ..., discount_type: _Optional[_Union[_coupon_redemption_pb2.DiscountType, str]] = ..., discount_value: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., discount_up_to: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., valid_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., any_user: _Optional[bool] = ..., validation_required: _Optional[bool] = ..., transaction_number_required: _Optional[bool] = ..., min_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_redemptions: _Optional[int] = ..., max_redemptions_per_coupon: _Optional[int] = ..., max_redemptions_per_customer: _Optional[int] = ..., same_customer_may_repeat: _Optional[bool] = ..., min_days_between_redemptions: _Optional[int] = ..., redeemable_after_days: _Optional[int] = ..., redeemable_days_of_week: _Optional[_Iterable[_Union[DayOfWeek, str]]] = ..., redeemable_days_of_month: _Optional[_Iterable[int]] = ..., redeemable_hours: _Optional[_Iterable[int]] = ..., tills: _Optional[_Iterable[str]] = ..., coupons: _Optional[_Iterable[_Union[Coupon, _Mapping]]] = ..., reversal_policies: _Optional[_Iterable[_Union[ReversalPolicy, _Mapping]]] = ...) -> None: ...

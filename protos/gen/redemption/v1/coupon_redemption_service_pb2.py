@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from redemption.v1 import coupon_redemption_pb2 as redemption_dot_v1_dot_coupon__redemption__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-redemption/v1/coupon_redemption_service.proto\x12\rredemption.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a%redemption/v1/coupon_redemption.proto\"w\n\x14RedeemCouponsRequest\x12/\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x18.redemption.v1.CouponUseB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x61tomic\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"W\n\x15RedeemCouponsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.redemption.v1.CouponResult\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x32\x95\x01\n\x17\x43ouponRedemptionService\x12z\n\rRedeemCoupons\x12#.redemption.v1.RedeemCouponsRequest\x1a$.redemption.v1.RedeemCouponsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1.1/coupon/redeem:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-redemption/v1/coupon_redemption_service.proto\x12\rredemption.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17google/rpc/status.proto\x1a%redemption/v1/coupon_redemption.proto\"\x94\x01\n\x14RedeemCouponsRequest\x12/\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x18.redemption.v1.CouponUseB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x61tomic\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"W\n\x15RedeemCouponsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.redemption.v1.CouponResult\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"_\n\x16ValidateCouponsRequest\x12/\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x18.redemption.v1.CouponUseB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x61tomic\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"c\n\x10\x43ouponValidation\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x1b.redemption.v1.CouponResult\x12\"\n\x06\x65rrors\x18\x02 \x03(\x0b\x32\x12.google.rpc.Status\"O\n\x17ValidateCouponsResponse\x12\x34\n\x0bvalidations\x18\x01 \x03(\x0b\x32\x1f.redemption.v1.CouponValidation2\xf7\x01\n\x17\x43ouponRedemptionService\x12z\n\rRedeemCoupons\x12#.redemption.v1.RedeemCouponsRequest\x1a$.redemption.v1.RedeemCouponsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1.1/coupon/redeem:\x01*\x12`\n\x0fValidateCoupons\x12%.redemption.v1.ValidateCouponsRequest\x1a&.redemption.v1.ValidateCouponsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,12 +41,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REDEEMCOUPONSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_REDEEMCOUPONSREQUEST'].fields_by_name['atomic']._loaded_options = None
   _globals['_REDEEMCOUPONSREQUEST'].fields_by_name['atomic']._serialized_options = b'\342A\001\001'
+  _globals['_REDEEMCOUPONSREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_REDEEMCOUPONSREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_VALIDATECOUPONSREQUEST'].fields_by_name['coupons']._loaded_options = None
+  _globals['_VALIDATECOUPONSREQUEST'].fields_by_name['coupons']._serialized_options = b'\342A\001\002'
+  _globals['_VALIDATECOUPONSREQUEST'].fields_by_name['atomic']._loaded_options = None
+  _globals['_VALIDATECOUPONSREQUEST'].fields_by_name['atomic']._serialized_options = b'\342A\001\001'
   _globals['_COUPONREDEMPTIONSERVICE'].methods_by_name['RedeemCoupons']._loaded_options = None
   _globals['_COUPONREDEMPTIONSERVICE'].methods_by_name['RedeemCoupons']._serialized_options = b'\202\323\344\223\002\030\"\023/v1.1/coupon/redeem:\001*'
-  _globals['_REDEEMCOUPONSREQUEST']._serialized_start=166
-  _globals['_REDEEMCOUPONSREQUEST']._serialized_end=285
-  _globals['_REDEEMCOUPONSRESPONSE']._serialized_start=287
-  _globals['_REDEEMCOUPONSRESPONSE']._serialized_end=374
-  _globals['_COUPONREDEMPTIONSERVICE']._serialized_start=377
-  _globals['_COUPONREDEMPTIONSERVICE']._serialized_end=526
+  _globals['_REDEEMCOUPONSREQUEST']._serialized_start=192
+  _globals['_REDEEMCOUPONSREQUEST']._serialized_end=340
+  _globals['_REDEEMCOUPONSRESPONSE']._serialized_start=342
+  _globals['_REDEEMCOUPONSRESPONSE']._serialized_end=429
+  _globals['_VALIDATECOUPONSREQUEST']._serialized_start=431
+  _globals['_VALIDATECOUPONSREQUEST']._serialized_end=526
+  _globals['_COUPONVALIDATION']._serialized_start=528
+  _globals['_COUPONVALIDATION']._serialized_end=627
+  _globals['_VALIDATECOUPONSRESPONSE']._serialized_start=629
+  _globals['_VALIDATECOUPONSRESPONSE']._serialized_end=708
+  _globals['_COUPONREDEMPTIONSERVICE']._serialized_start=711
+  _globals['_COUPONREDEMPTIONSERVICE']._serialized_end=958
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,11 @@ class CouponRedemptionServiceStub:
                 request_serializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.RedeemCouponsRequest.SerializeToString,
                 response_deserializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.RedeemCouponsResponse.FromString,
                 _registered_method=True)
+        self.ValidateCoupons = channel.unary_unary(
+                '/redemption.v1.CouponRedemptionService/ValidateCoupons',
+                request_serializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.ValidateCouponsRequest.SerializeToString,
+                response_deserializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.ValidateCouponsResponse.FromString,
+                _registered_method=True)
 
 
 class CouponRedemptionServiceServicer:
@@ -70,6 +75,16 @@ class CouponRedemptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ValidateCoupons(self, request, context):
+        """Judges coupons as `RedeemCoupons` would at this moment, and tells everything that stands in the
+        way of each, not only the first thing. Records nothing. Needs the access group `default`.
+
+        Errors of the call: FIELD_INVALID. Errors of a coupon: those of `RedeemCoupons`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CouponRedemptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +92,11 @@ def add_CouponRedemptionServiceServicer_to_server(servicer, server):
                     servicer.RedeemCoupons,
                     request_deserializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.RedeemCouponsRequest.FromString,
                     response_serializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.RedeemCouponsResponse.SerializeToString,
+            ),
+            'ValidateCoupons': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateCoupons,
+                    request_deserializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.ValidateCouponsRequest.FromString,
+                    response_serializer=redemption_dot_v1_dot_coupon__redemption__service__pb2.ValidateCouponsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -111,6 +131,33 @@ class CouponRedemptionService:
             '/redemption.v1.CouponRedemptionService/RedeemCoupons',
             redemption_dot_v1_dot_coupon__redemption__service__pb2.RedeemCouponsRequest.SerializeToString,
             redemption_dot_v1_dot_coupon__redemption__service__pb2.RedeemCouponsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateCoupons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/redemption.v1.CouponRedemptionService/ValidateCoupons',
+            redemption_dot_v1_dot_coupon__redemption__service__pb2.ValidateCouponsRequest.SerializeToString,
+            redemption_dot_v1_dot_coupon__redemption__service__pb2.ValidateCouponsResponse.FromString,
             options,
             channel_credentials,
             insecure,

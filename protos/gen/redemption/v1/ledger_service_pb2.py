@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"redemption/v1/ledger_service.proto\x12\rredemption.v1\"e\n\rLedgerFinding\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .redemption.v1.LedgerFindingKind\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x15\n\x13VerifyLedgerRequest\"\x85\x01\n\x14VerifyLedgerResponse\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x18\n\x10\x63hecks_completed\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hecks_total\x18\x03 \x01(\x05\x12.\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1c.redemption.v1.LedgerFinding*\xec\x04\n\x11LedgerFindingKind\x12#\n\x1fLEDGER_FINDING_KIND_UNSPECIFIED\x10\x00\x12%\n!LEDGER_FINDING_KIND_COUNTER_WRONG\x10\x01\x12-\n)LEDGER_FINDING_KIND_COUNTER_WITHOUT_LIMIT\x10\x02\x12&\n\"LEDGER_FINDING_KIND_LIMIT_EXCEEDED\x10\x03\x12*\n&LEDGER_FINDING_KIND_KEY_WITHOUT_RECORD\x10\x04\x12*\n&LEDGER_FINDING_KIND_RECORD_WITHOUT_KEY\x10\x05\x12$\n LEDGER_FINDING_KIND_KEY_REPEATED\x10\x06\x12$\n LEDGER_FINDING_KIND_ANSWER_WRONG\x10\x07\x12/\n+LEDGER_FINDING_KIND_USE_WITHOUT_TRANSACTION\x10\x08\x12/\n+LEDGER_FINDING_KIND_TRANSACTION_WITHOUT_USE\x10\t\x12*\n&LEDGER_FINDING_KIND_REFERENCE_DANGLING\x10\n\x12%\n!LEDGER_FINDING_KIND_EVENT_MISSING\x10\x0b\x12,\n(LEDGER_FINDING_KIND_EVENT_WITHOUT_RECORD\x10\x0c\x12-\n)LEDGER_FINDING_KIND_EVENT_SEQUENCE_BROKEN\x10\r2j\n\rLedgerService\x12Y\n\x0cVerifyLedger\x12\".redemption.v1.VerifyLedgerRequest\x1a#.redemption.v1.VerifyLedgerResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"redemption/v1/ledger_service.proto\x12\rredemption.v1\"e\n\rLedgerFinding\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .redemption.v1.LedgerFindingKind\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x15\n\x13VerifyLedgerRequest\"\x85\x01\n\x14VerifyLedgerResponse\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x18\n\x10\x63hecks_completed\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hecks_total\x18\x03 \x01(\x05\x12.\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1c.redemption.v1.LedgerFinding*\xa1\x05\n\x11LedgerFindingKind\x12#\n\x1fLEDGER_FINDING_KIND_UNSPECIFIED\x10\x00\x12%\n!LEDGER_FINDING_KIND_COUNTER_WRONG\x10\x01\x12-\n)LEDGER_FINDING_KIND_COUNTER_WITHOUT_LIMIT\x10\x02\x12&\n\"LEDGER_FINDING_KIND_LIMIT_EXCEEDED\x10\x03\x12*\n&LEDGER_FINDING_KIND_KEY_WITHOUT_RECORD\x10\x04\x12*\n&LEDGER_FINDING_KIND_RECORD_WITHOUT_KEY\x10\x05\x12$\n LEDGER_FINDING_KIND_KEY_REPEATED\x10\x06\x12$\n LEDGER_FINDING_KIND_ANSWER_WRONG\x10\x07\x12/\n+LEDGER_FINDING_KIND_USE_WITHOUT_TRANSACTION\x10\x08\x12/\n+LEDGER_FINDING_KIND_TRANSACTION_WITHOUT_USE\x10\t\x12*\n&LEDGER_FINDING_KIND_REFERENCE_DANGLING\x10\n\x12%\n!LEDGER_FINDING_KIND_EVENT_MISSING\x10\x0b\x12,\n(LEDGER_FINDING_KIND_EVENT_WITHOUT_RECORD\x10\x0c\x12-\n)LEDGER_FINDING_KIND_EVENT_SEQUENCE_BROKEN\x10\r\x12\x33\n/LEDGER_FINDING_KIND_REVERSAL_WITHOUT_REDEMPTION\x10\x0e\x32j\n\rLedgerService\x12Y\n\x0cVerifyLedger\x12\".redemption.v1.VerifyLedgerRequest\x1a#.redemption.v1.VerifyLedgerResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'redemption.v1.ledger_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LEDGERFINDINGKIND']._serialized_start=316
-  _globals['_LEDGERFINDINGKIND']._serialized_end=936
+  _globals['_LEDGERFINDINGKIND']._serialized_end=989
   _globals['_LEDGERFINDING']._serialized_start=53
   _globals['_LEDGERFINDING']._serialized_end=154
   _globals['_VERIFYLEDGERREQUEST']._serialized_start=156
   _globals['_VERIFYLEDGERREQUEST']._serialized_end=177
   _globals['_VERIFYLEDGERRESPONSE']._serialized_start=180
   _globals['_VERIFYLEDGERRESPONSE']._serialized_end=313
-  _globals['_LEDGERSERVICE']._serialized_start=938
-  _globals['_LEDGERSERVICE']._serialized_end=1044
+  _globals['_LEDGERSERVICE']._serialized_start=991
+  _globals['_LEDGERSERVICE']._serialized_end=1097
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,7 @@ class LedgerFindingKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEDGER_FINDING_KIND_EVENT_MISSING: _ClassVar[LedgerFindingKind]
     LEDGER_FINDING_KIND_EVENT_WITHOUT_RECORD: _ClassVar[LedgerFindingKind]
     LEDGER_FINDING_KIND_EVENT_SEQUENCE_BROKEN: _ClassVar[LedgerFindingKind]
+    LEDGER_FINDING_KIND_REVERSAL_WITHOUT_REDEMPTION: _ClassVar[LedgerFindingKind]
 LEDGER_FINDING_KIND_UNSPECIFIED: LedgerFindingKind
 LEDGER_FINDING_KIND_COUNTER_WRONG: LedgerFindingKind
 LEDGER_FINDING_KIND_COUNTER_WITHOUT_LIMIT: LedgerFindingKind
@@ -37,6 +38,7 @@ LEDGER_FINDING_KIND_REFERENCE_DANGLING: LedgerFindingKind
 LEDGER_FINDING_KIND_EVENT_MISSING: LedgerFindingKind
 LEDGER_FINDING_KIND_EVENT_WITHOUT_RECORD: LedgerFindingKind
 LEDGER_FINDING_KIND_EVENT_SEQUENCE_BROKEN: LedgerFindingKind
+LEDGER_FINDING_KIND_REVERSAL_WITHOUT_REDEMPTION: LedgerFindingKind
 
 class LedgerFinding(_message.Message):
     __slots__ = ("kind", "subject", "description")

@@ -26,9 +26,10 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from redemption.v1 import coupon_redemption_service_pb2 as redemption_dot_v1_dot_coupon__redemption__service__pb2
 from redemption.v1 import promotion_redemption_service_pb2 as redemption_dot_v1_dot_promotion__redemption__service__pb2
+from redemption.v1 import reversal_service_pb2 as redemption_dot_v1_dot_reversal__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#redemption/v1/outcome_service.proto\x12\rredemption.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a-redemption/v1/coupon_redemption_service.proto\x1a\x30redemption/v1/promotion_redemption_service.proto\"^\n\x11GetOutcomeRequest\x12&\n\x16transaction_identifier\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x1a\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\x05\n\x03key\"\x81\x02\n\x12GetOutcomeResponse\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.redemption.v1.OutcomeState\x12\x44\n\x11redeem_promotions\x18\x02 \x01(\x0b\x32\'.redemption.v1.RedeemPromotionsResponseH\x00\x12>\n\x0eredeem_coupons\x18\x03 \x01(\x0b\x32$.redemption.v1.RedeemCouponsResponseH\x00\x12/\n\x0brecorded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06\x61nswer*i\n\x0cOutcomeState\x12\x1d\n\x19OUTCOME_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_STATE_RECORDED\x10\x01\x12\x1e\n\x1aOUTCOME_STATE_NOT_RECORDED\x10\x02\x32\x63\n\x0eOutcomeService\x12Q\n\nGetOutcome\x12 .redemption.v1.GetOutcomeRequest\x1a!.redemption.v1.GetOutcomeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#redemption/v1/outcome_service.proto\x12\rredemption.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a-redemption/v1/coupon_redemption_service.proto\x1a\x30redemption/v1/promotion_redemption_service.proto\x1a$redemption/v1/reversal_service.proto\"\x83\x01\n\x11GetOutcomeRequest\x12&\n\x16transaction_identifier\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x1a\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12#\n\x13reversal_request_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\x05\n\x03key\"\xc9\x02\n\x12GetOutcomeResponse\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.redemption.v1.OutcomeState\x12\x44\n\x11redeem_promotions\x18\x02 \x01(\x0b\x32\'.redemption.v1.RedeemPromotionsResponseH\x00\x12>\n\x0eredeem_coupons\x18\x03 \x01(\x0b\x32$.redemption.v1.RedeemCouponsResponseH\x00\x12\x46\n\x12reverse_redemption\x18\x05 \x01(\x0b\x32(.redemption.v1.ReverseRedemptionResponseH\x00\x12/\n\x0brecorded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06\x61nswer*i\n\x0cOutcomeState\x12\x1d\n\x19OUTCOME_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_STATE_RECORDED\x10\x01\x12\x1e\n\x1aOUTCOME_STATE_NOT_RECORDED\x10\x02\x32\x63\n\x0eOutcomeService\x12Q\n\nGetOutcome\x12 .redemption.v1.GetOutcomeRequest\x1a!.redemption.v1.GetOutcomeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,12 +40,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETOUTCOMEREQUEST'].fields_by_name['transaction_identifier']._serialized_options = b'\342A\001\001'
   _globals['_GETOUTCOMEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_GETOUTCOMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
-  _globals['_OUTCOMESTATE']._serialized_start=573
-  _globals['_OUTCOMESTATE']._serialized_end=678
-  _globals['_GETOUTCOMEREQUEST']._serialized_start=217
-  _globals['_GETOUTCOMEREQUEST']._serialized_end=311
-  _globals['_GETOUTCOMERESPONSE']._serialized_start=314
-  _globals['_GETOUTCOMERESPONSE']._serialized_end=571
-  _globals['_OUTCOMESERVICE']._serialized_start=680
-  _globals['_OUTCOMESERVICE']._serialized_end=779
+  _globals['_GETOUTCOMEREQUEST'].fields_by_name['reversal_request_id']._loaded_options = None
+  _globals['_GETOUTCOMEREQUEST'].fields_by_name['reversal_request_id']._serialized_options = b'\342A\001\001'
+  _globals['_OUTCOMESTATE']._serialized_start=721
+  _globals['_OUTCOMESTATE']._serialized_end=826
+  _globals['_GETOUTCOMEREQUEST']._serialized_start=256
+  _globals['_GETOUTCOMEREQUEST']._serialized_end=387
+  _globals['_GETOUTCOMERESPONSE']._serialized_start=390
+  _globals['_GETOUTCOMERESPONSE']._serialized_end=719
+  _globals['_OUTCOMESERVICE']._serialized_start=828
+  _globals['_OUTCOMESERVICE']._serialized_end=927
 # @@protoc_insertion_point(module_scope)

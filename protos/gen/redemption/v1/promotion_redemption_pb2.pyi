@@ -3,6 +3,7 @@ import datetime
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from redemption.v1 import reversal_pb2 as _reversal_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -54,7 +55,7 @@ class PromotionUse(_message.Message):
     def __init__(self, sku: _Optional[str] = ..., promotion_id: _Optional[str] = ..., earned_promotion_id: _Optional[str] = ..., promo_code: _Optional[str] = ..., redemption_count: _Optional[int] = ..., discount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., discount_applied_on_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., promotion_applied_on_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ...) -> None: ...
 
 class PromotionRedemption(_message.Message):
-    __slots__ = ("id", "org_id", "promotion_id", "promo_code", "earned_promotion_id", "customer_id", "redemption_date", "transaction_identifier", "transaction_number", "promotion_name", "promotion_message_label", "transaction_entity_identifier", "cart_evaluation_id", "redemption_till", "discount", "redemption_count", "amount", "sku", "product_id", "discount_applied_quantity", "promotion_applied_quantity", "redemption_type", "over_limit", "earned_by_other_customer")
+    __slots__ = ("id", "org_id", "promotion_id", "promo_code", "earned_promotion_id", "customer_id", "redemption_date", "transaction_identifier", "transaction_number", "promotion_name", "promotion_message_label", "transaction_entity_identifier", "cart_evaluation_id", "redemption_till", "discount", "redemption_count", "amount", "sku", "product_id", "discount_applied_quantity", "promotion_applied_quantity", "redemption_type", "over_limit", "earned_by_other_customer", "reversal")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORG_ID_FIELD_NUMBER: _ClassVar[int]
     PROMOTION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +80,7 @@ class PromotionRedemption(_message.Message):
     REDEMPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
     OVER_LIMIT_FIELD_NUMBER: _ClassVar[int]
     EARNED_BY_OTHER_CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_FIELD_NUMBER: _ClassVar[int]
     id: str
     org_id: int
     promotion_id: str
@@ -103,7 +105,8 @@ class PromotionRedemption(_message.Message):
     redemption_type: RedemptionType
     over_limit: bool
     earned_by_other_customer: bool
-    def __init__(self, id: _Optional[str] = ..., org_id: _Optional[int] = ..., promotion_id: _Optional[str] = ..., promo_code: _Optional[str] = ..., earned_promotion_id: _Optional[str] = ..., customer_id: _Optional[int] = ..., redemption_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., transaction_identifier: _Optional[str] = ..., transaction_number: _Optional[str] = ..., promotion_name: _Optional[str] = ..., promotion_message_label: _Optional[str] = ..., transaction_entity_identifier: _Optional[str] = ..., cart_evaluation_id: _Optional[str] = ..., redemption_till: _Optional[int] = ..., discount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., redemption_count: _Optional[int] = ..., amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., sku: _Optional[str] = ..., product_id: _Optional[int] = ..., discount_applied_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., promotion_applied_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., redemption_type: _Optional[_Union[RedemptionType, str]] = ..., over_limit: _Optional[bool] = ..., earned_by_other_customer: _Optional[bool] = ...) -> None: ...
+    reversal: _reversal_pb2.Reversal
+    def __init__(self, id: _Optional[str] = ..., org_id: _Optional[int] = ..., promotion_id: _Optional[str] = ..., promo_code: _Optional[str] = ..., earned_promotion_id: _Optional[str] = ..., customer_id: _Optional[int] = ..., redemption_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., transaction_identifier: _Optional[str] = ..., transaction_number: _Optional[str] = ..., promotion_name: _Optional[str] = ..., promotion_message_label: _Optional[str] = ..., transaction_entity_identifier: _Optional[str] = ..., cart_evaluation_id: _Optional[str] = ..., redemption_till: _Optional[int] = ..., discount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., redemption_count: _Optional[int] = ..., amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., sku: _Optional[str] = ..., product_id: _Optional[int] = ..., discount_applied_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., promotion_applied_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., redemption_type: _Optional[_Union[RedemptionType, str]] = ..., over_limit: _Optional[bool] = ..., earned_by_other_customer: _Optional[bool] = ..., reversal: _Optional[_Union[_reversal_pb2.Reversal, _Mapping]] = ...) -> None: ...
 
 class PromotionCodeSummary(_message.Message):
     __slots__ = ("id", "org_id", "promotion_id", "promotion_name", "promo_code", "mode", "redemption_count", "discount")

@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RedeemPromotionsRequest(_message.Message):
-    __slots__ = ("customer_id", "customer_identifier_type", "customer_identifier_value", "transaction_identifier", "transaction_number", "transaction_date", "amount", "cart_evaluation_id", "line_items", "redemptions")
+    __slots__ = ("customer_id", "customer_identifier_type", "customer_identifier_value", "transaction_identifier", "transaction_number", "transaction_date", "amount", "cart_evaluation_id", "line_items", "redemptions", "validate_only")
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_IDENTIFIER_TYPE_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_IDENTIFIER_VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class RedeemPromotionsRequest(_message.Message):
     CART_EVALUATION_ID_FIELD_NUMBER: _ClassVar[int]
     LINE_ITEMS_FIELD_NUMBER: _ClassVar[int]
     REDEMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     customer_id: int
     customer_identifier_type: str
     customer_identifier_value: str
@@ -35,7 +36,8 @@ class RedeemPromotionsRequest(_message.Message):
     cart_evaluation_id: str
     line_items: _containers.RepeatedCompositeFieldContainer[_promotion_redemption_pb2.PromotionUse]
     redemptions: _containers.RepeatedCompositeFieldContainer[_promotion_redemption_pb2.PromotionUse]
-    def __init__(self, customer_id: _Optional[int] = ..., customer_identifier_type: _Optional[str] = ..., customer_identifier_value: _Optional[str] = ..., transaction_identifier: _Optional[str] = ..., transaction_number: _Optional[str] = ..., transaction_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., cart_evaluation_id: _Optional[str] = ..., line_items: _Optional[_Iterable[_Union[_promotion_redemption_pb2.PromotionUse, _Mapping]]] = ..., redemptions: _Optional[_Iterable[_Union[_promotion_redemption_pb2.PromotionUse, _Mapping]]] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, customer_id: _Optional[int] = ..., customer_identifier_type: _Optional[str] = ..., customer_identifier_value: _Optional[str] = ..., transaction_identifier: _Optional[str] = ..., transaction_number: _Optional[str] = ..., transaction_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., cart_evaluation_id: _Optional[str] = ..., line_items: _Optional[_Iterable[_Union[_promotion_redemption_pb2.PromotionUse, _Mapping]]] = ..., redemptions: _Optional[_Iterable[_Union[_promotion_redemption_pb2.PromotionUse, _Mapping]]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class RedeemPromotionsResponse(_message.Message):
     __slots__ = ("org_id", "customer_identifier_type", "customer_identifier_value", "customer_id", "transaction_identifier", "transaction_number", "transaction_date", "amount", "cart_evaluation_id", "line_items", "redemptions", "replayed")

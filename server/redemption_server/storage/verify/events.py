@@ -1,39 +1,111 @@
 """Events against records, and their numbers."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, String, cast, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    String,
+    Table,
+    cast,
+    exists,
+    func,
+    select,
+    true,
+)
 
+from redemption_server.rules.facts import RecordKind
 from redemption_server.storage.dialect import table_of
 from redemption_server.storage.record_tables import (
     CouponRedemptionRow,
     EventRow,
     EventSequenceRow,
     PromotionRedemptionRow,
+    PromotionTransactionRow,
+    ReversalRow,
+    ReversedRecordRow,
 )
 from redemption_server.storage.records import EventKind
+from redemption_server.storage.retention import pruned
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
 
 _event = table_of(EventRow)
 _sequence = table_of(EventSequenceRow)
 _redemption = table_of(PromotionRedemptionRow)
+_transaction = table_of(PromotionTransactionRow)
 _coupon_redemption = table_of(CouponRedemptionRow)
+_reversal = table_of(ReversalRow)
+_reversed = table_of(ReversedRecordRow)
 
-_RECORDS: tuple[tuple[EventKind, Any, ColumnElement[str]], ...] = (
-    (EventKind.PROMOTION_REDEEMED, _redemption, _redemption.c.id),
-    (EventKind.COUPON_REDEEMED, _coupon_redemption, cast(_coupon_redemption.c.id, String)),
+
+class _Recorded(NamedTuple):
+    """Records that have events of some kinds: their table, their ids there, when they were made."""
+
+    kinds: tuple[EventKind, ...]
+    table: Table
+    record_id: ColumnElement[str]
+    source: FromClause
+    recorded_at_ms: ColumnElement[int]
+    condition: ColumnElement[bool]
+
+
+def _of_reversals(kind: RecordKind, event: EventKind) -> _Recorded:
+    same = (_reversal.c.org_id == _reversed.c.org_id) & (_reversal.c.id == _reversed.c.reversal_id)
+    return _Recorded(
+        (event,),
+        _reversed,
+        _reversed.c.record_id,
+        _reversed.join(_reversal, same),
+        _reversal.c.recorded_at_ms,
+        _reversed.c.kind == int(kind),
+    )
+
+
+_RECORDS = (
+    _Recorded(
+        (EventKind.PROMOTION_REDEEMED,),
+        _redemption,
+        _redemption.c.id,
+        _redemption.join(
+            _transaction,
+            (_transaction.c.org_id == _redemption.c.org_id)
+            & (_transaction.c.id == _redemption.c.transaction_id),
+        ),
+        _transaction.c.recorded_at_ms,
+        true(),
+    ),
+    _Recorded(
+        (EventKind.COUPON_REDEEMED, EventKind.COUPON_REDEEMED_AMONG_OTHERS),
+        _coupon_redemption,
+        cast(_coupon_redemption.c.id, String),
+        _coupon_redemption,
+        _coupon_redemption.c.redeemed_at_ms,
+        true(),
+    ),
+    _of_reversals(RecordKind.PROMOTION_REDEMPTION, EventKind.PROMOTION_REVERSED),
+    _of_reversals(RecordKind.COUPON_REDEMPTION, EventKind.COUPON_REVERSED),
 )
 
 
 def event_records(connection: Connection, org_id: int) -> Iterator[Finding]:
-    """Each record has one event, each event its record."""
-    for kind, table, record_id in _RECORDS:
-        of_kind = (_event.c.org_id == org_id, _event.c.kind == int(kind))
-        same = _event.c.record_id == record_id
+    """Each record has one event, unless it was pruned, each event its record."""
+    kept_from = pruned(connection, org_id).events_before_ms
+    for recorded in _RECORDS:
+        table = recorded.table
+        kinds = [int(kind) for kind in recorded.kinds]
+        of_kind = (_event.c.org_id == org_id, _event.c.kind.in_(kinds))
+        same = _event.c.record_id == recorded.record_id
         # Not NOT IN, which PostgreSQL answers row by row once the events outgrow its memory.
         has_event = exists().where(*of_kind, same).correlate(table)
-        missing = select(record_id).where(table.c.org_id == org_id, ~has_event)
+        missing = select(recorded.record_id).where(
+            table.c.org_id == org_id, recorded.condition, ~has_event
+        )
+        if kept_from:
+            missing = missing.select_from(recorded.source).where(
+                recorded.recorded_at_ms >= kept_from
+            )
         for (found,) in connection.execute(missing.limit(FINDINGS_MAX)):
             text = "the record has no event"
             yield Finding(FindingKind.EVENT_MISSING, f"{table.name}/{found}", text)
@@ -46,7 +118,9 @@ def event_records(connection: Connection, org_id: int) -> Iterator[Finding]:
         for found, count in connection.execute(repeated.limit(FINDINGS_MAX)):
             text = f"the record has {count} events"
             yield Finding(FindingKind.EVENT_MISSING, f"{table.name}/{found}", text)
-        has_record = exists().where(table.c.org_id == org_id, same).correlate(_event)
+        has_record = (
+            exists().where(table.c.org_id == org_id, recorded.condition, same).correlate(_event)
+        )
         orphans = select(_event.c.sequence, _event.c.record_id).where(*of_kind, ~has_record)
         for sequence, found in connection.execute(orphans.limit(FINDINGS_MAX)):
             text = f"there is no record {found}"
@@ -65,7 +139,8 @@ def event_kinds(connection: Connection, org_id: int) -> Iterator[Finding]:
 
 
 def event_sequence(connection: Connection, org_id: int) -> Iterator[Finding]:
-    """Events are numbered from 1 without a gap."""
+    """Events are numbered without a gap, from 1 or from the last that was pruned."""
+    through = pruned(connection, org_id).events_through
     of_org = _event.c.org_id == org_id
     count, first, newest = connection.execute(
         select(func.count(), func.min(_event.c.sequence), func.max(_event.c.sequence)).where(of_org)
@@ -73,10 +148,10 @@ def event_sequence(connection: Connection, org_id: int) -> Iterator[Finding]:
     last = connection.execute(
         select(_sequence.c.last).where(_sequence.c.org_id == org_id)
     ).scalar_one_or_none()
-    if (newest or 0) != (last or 0):
+    if (newest or through) != (last or 0):
         text = f"the newest event is {newest}, the last number given is {last}"
         yield Finding(FindingKind.EVENT_SEQUENCE_BROKEN, f"eventSequences/{org_id}", text)
-    if count and first != 1:
+    if count and first != through + 1:
         text = f"the first event is {first}"
         yield Finding(FindingKind.EVENT_SEQUENCE_BROKEN, f"eventSequences/{org_id}", text)
     if count and newest - first + 1 != count:

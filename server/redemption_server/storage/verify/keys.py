@@ -13,14 +13,19 @@ from redemption_server.storage.record_tables import (
     ClaimRow,
     CouponRedemptionRow,
     PromotionTransactionRow,
+    ReversalRow,
 )
+from redemption_server.storage.retention import pruned
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
 
 _claim = table_of(ClaimRow)
 _transaction = table_of(PromotionTransactionRow)
 _coupon = table_of(CouponRedemptionRow)
+_reversal = table_of(ReversalRow)
 _PAGE = 2_000
 _PROMOTIONS = int(Operation.REDEEM_PROMOTIONS)
+_OF_COUPONS = (int(Operation.REDEEM_COUPONS), int(Operation.REDEEM_COUPONS_ONCE))
+_REVERSALS = int(Operation.REVERSE_REDEMPTION)
 
 
 def promotion_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
@@ -57,8 +62,10 @@ def promotion_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
 
 def coupon_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
     """Each coupon redemption is named by the recorded answer under its key, and the reverse."""
+    kept_from = pruned(connection, org_id).answers_before_ms
     without_key = select(_coupon.c.id, _coupon.c.claim_key).where(
         _coupon.c.org_id == org_id,
+        _coupon.c.redeemed_at_ms >= kept_from,
         ~exists()
         .where(
             _claim.c.org_id == org_id,
@@ -71,9 +78,30 @@ def coupon_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
         text = f"the redemption is recorded, its key {key} is free"
         yield Finding(FindingKind.RECORD_WITHOUT_KEY, f"couponRedemptions/{redemption_id}", text)
     for page in _pages(connection, org_id):
-        recorded = _recorded(connection, org_id, page)
+        recorded = _recorded(connection, org_id, page, kept_from)
         for claim in page:
             yield from _check_answer(claim, recorded[claim.operation, claim.key])
+
+
+def reversal_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Each reversal has its key, each key its one reversal."""
+    of_org = (_claim.c.org_id == org_id, _claim.c.operation == _REVERSALS)
+    same = _claim.c.key == _reversal.c.claim_key
+    of_reversals = _reversal.c.org_id == org_id
+    keys = select(_claim.c.key).where(
+        *of_org, ~exists().where(of_reversals, same).correlate(_claim)
+    )
+    for (key,) in connection.execute(keys.limit(FINDINGS_MAX)):
+        text = "the key is taken, no reversal is recorded under it"
+        yield Finding(FindingKind.KEY_WITHOUT_RECORD, f"reversals/{key}", text)
+    records = select(_reversal.c.claim_key).where(
+        of_reversals,
+        _reversal.c.recorded_at_ms >= pruned(connection, org_id).answers_before_ms,
+        ~exists().where(*of_org, same).correlate(_reversal),
+    )
+    for (key,) in connection.execute(records.limit(FINDINGS_MAX)):
+        text = "the reversal is recorded, its key is free"
+        yield Finding(FindingKind.RECORD_WITHOUT_KEY, f"reversals/{key}", text)
 
 
 def _pages(connection: Connection, org_id: int) -> Iterator[list[Row[Any]]]:
@@ -82,7 +110,7 @@ def _pages(connection: Connection, org_id: int) -> Iterator[list[Row[Any]]]:
     while True:
         page = connection.execute(
             select(_claim)
-            .where(_claim.c.org_id == org_id, _claim.c.operation > _PROMOTIONS, position > after)
+            .where(_claim.c.org_id == org_id, _claim.c.operation.in_(_OF_COUPONS), position > after)
             .order_by(_claim.c.operation, _claim.c.key)
             .limit(_PAGE)
         ).all()
@@ -93,19 +121,26 @@ def _pages(connection: Connection, org_id: int) -> Iterator[list[Row[Any]]]:
 
 
 def _recorded(
-    connection: Connection, org_id: int, page: list[Row[Any]]
+    connection: Connection, org_id: int, page: list[Row[Any]], kept_from: int
 ) -> dict[tuple[int, str], set[int]]:
-    """The redemptions recorded under the keys of a page."""
+    """The redemptions recorded under the keys of a page.
+
+    Without those of an earlier request under the same key, whose answer has been pruned.
+    """
     first, last = page[0], page[-1]
+    claimed_at_ms = {(claim.operation, claim.key): claim.claimed_at_ms for claim in page}
     position = tuple_(_coupon.c.claim_operation, _coupon.c.claim_key)
     found: dict[tuple[int, str], set[int]] = defaultdict(set)
-    statement = select(_coupon.c.id, _coupon.c.claim_operation, _coupon.c.claim_key).where(
+    statement = select(
+        _coupon.c.id, _coupon.c.claim_operation, _coupon.c.claim_key, _coupon.c.redeemed_at_ms
+    ).where(
         _coupon.c.org_id == org_id,
         position >= (first.operation, first.key),
         position <= (last.operation, last.key),
     )
-    for redemption_id, operation, key in connection.execute(statement):
-        found[operation, key].add(redemption_id)
+    for redemption_id, operation, key, redeemed_at_ms in connection.execute(statement):
+        if redeemed_at_ms >= min(kept_from, claimed_at_ms.get((operation, key), 0)):
+            found[operation, key].add(redemption_id)
     return found
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, exists, select
+from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, exists, select
 
-from redemption_server.rules.facts import ANONYMOUS_CUSTOMER_ID
+from redemption_server.rules.facts import ANONYMOUS_CUSTOMER_ID, RecordKind
 from redemption_server.storage.catalog_tables import (
     CouponRow,
     CouponSeriesRow,
@@ -19,12 +19,16 @@ from redemption_server.storage.record_tables import (
     CouponRedemptionRow,
     PromotionRedemptionRow,
     PromotionTransactionRow,
+    ReversalRow,
+    ReversedRecordRow,
 )
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
 
 _transaction = table_of(PromotionTransactionRow)
 _redemption = table_of(PromotionRedemptionRow)
 _coupon_redemption = table_of(CouponRedemptionRow)
+_reversal = table_of(ReversalRow)
+_reversed = table_of(ReversedRecordRow)
 _customer = table_of(CustomerRow)
 _promotion = table_of(PromotionRow)
 _code = table_of(PromotionCodeRow)
@@ -54,6 +58,38 @@ def transactions_and_uses(connection: Connection, org_id: int) -> Iterator[Findi
     for transaction_id, _ in connection.execute(empty):
         subject = f"transactions/{transaction_id}"
         yield Finding(FindingKind.TRANSACTION_WITHOUT_USE, subject, "no use is recorded")
+
+
+def reversals(connection: Connection, org_id: int) -> Iterator[Finding]:
+    """Each reversed redemption is recorded and has its reversal, which reversed something."""
+    for kind, table, record_id in (
+        (RecordKind.PROMOTION_REDEMPTION, _redemption, _redemption.c.id),
+        (RecordKind.COUPON_REDEMPTION, _coupon_redemption, cast(_coupon_redemption.c.id, String)),
+    ):
+        known = exists().where(table.c.org_id == org_id, record_id == _reversed.c.record_id)
+        lost = select(_reversed.c.record_id).where(
+            _reversed.c.org_id == org_id,
+            _reversed.c.kind == int(kind),
+            ~known.correlate(_reversed),
+        )
+        for (found,) in connection.execute(lost.limit(FINDINGS_MAX)):
+            subject = f"reversals/{table.name}/{found}"
+            text = "there is no such redemption"
+            yield Finding(FindingKind.REVERSAL_WITHOUT_REDEMPTION, subject, text)
+    same = _reversed.c.reversal_id == _reversal.c.id
+    of_org = (_reversed.c.org_id == org_id, _reversal.c.org_id == org_id)
+    without = select(_reversed.c.record_id, _reversed.c.reversal_id).where(
+        of_org[0], ~exists().where(of_org[1], same).correlate(_reversed)
+    )
+    for found, reversal_id in connection.execute(without.limit(FINDINGS_MAX)):
+        text = f"there is no reversal {reversal_id}"
+        yield Finding(FindingKind.REVERSAL_WITHOUT_REDEMPTION, f"reversals/{found}", text)
+    empty = select(_reversal.c.id).where(
+        of_org[1], ~exists().where(of_org[0], same).correlate(_reversal)
+    )
+    for (reversal_id,) in connection.execute(empty.limit(FINDINGS_MAX)):
+        text = "it reversed nothing"
+        yield Finding(FindingKind.REVERSAL_WITHOUT_REDEMPTION, f"reversals/{reversal_id}", text)
 
 
 def catalog_references(connection: Connection, org_id: int) -> Iterator[Finding]:

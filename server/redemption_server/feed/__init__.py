@@ -1,0 +1,1 @@
+"""The change feed: what was recorded, told in order to whoever watches."""

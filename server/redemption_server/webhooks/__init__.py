@@ -1,0 +1,1 @@
+"""Webhooks: organisations are told what happened, at least once and in order."""
