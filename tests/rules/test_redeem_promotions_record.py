@@ -67,6 +67,8 @@ async def test_a_granted_request_is_recorded_whole(desk: Desk) -> None:
             (ORG, 4, "p1", "", 0, 7 * MICRO + 1, 1000 * MICRO, NOW_MS),
             (ORG, 5, "e1", "", 0, 1, 1, NOW_MS),
         ],
+        "reversals": [],
+        "reversed records": [],
     }
 
 

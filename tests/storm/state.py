@@ -197,7 +197,7 @@ def _events(state: State) -> Iterator[Violation]:
     for org_id, found in sequences.items():
         if found != list(range(1, state.last_sequences.get(org_id, 0) + 1)):
             yield Violation("events are not gap-free", f"organisation {org_id}: {len(found)}")
-    told = Counter((event.org_id, event.kind, event.record_id) for event in state.events)
+    told = Counter((event.org_id, _told_of(event), event.record_id) for event in state.events)
     records = {
         (org_id, int(EventKind.PROMOTION_REDEEMED), use_id)
         for (org_id, _), recorded in state.sales.items()
@@ -210,6 +210,20 @@ def _events(state: State) -> Iterator[Violation]:
     yield from _each("event without record", told.keys() - records)
     yield from _each("record without event", records - told.keys())
     yield from _each("record with several events", {key for key, n in told.items() if n > 1})
+    of_claim = Counter((org_id, redeemed.claim) for (org_id, _), redeemed in state.coupons.items())
+    with_others = {
+        (org_id, str(redemption_id))
+        for (org_id, redemption_id), redeemed in state.coupons.items()
+        if of_claim[org_id, redeemed.claim] > 1
+    }
+    alone = {(e.org_id, e.record_id) for e in state.events if e.kind == EventKind.COUPON_REDEEMED}
+    yield from _each("coupon told of as if it were alone", with_others & alone)
+
+
+def _told_of(event: Event) -> int:
+    """The kind of an event, the same for a coupon alone and for one among others."""
+    among_others = event.kind == EventKind.COUPON_REDEEMED_AMONG_OTHERS
+    return int(EventKind.COUPON_REDEEMED) if among_others else event.kind
 
 
 def _flags(state: State, limits: Mapping[int, Limits]) -> Iterator[Violation]:
