@@ -86,6 +86,15 @@ def test_a_header_names_columns_each_once(text: str) -> None:
         CsvFile.open(io.StringIO(text, newline=""), KIND)
 
 
+def test_rows_before_a_place_that_cannot_be_read_are_in(folder: Path) -> None:
+    said = failed(
+        "coupons", "import", write(folder, 'code\nA\nB\n"C" D\nE\n'), *COUPONS, folder=folder
+    )
+    assert "2 coupons imported, 0 kept, 0 bad, through line 3" in said
+    assert "rows.csv: line 4: " in said
+    assert [row[0] for row in rows(folder, ALL_COUPONS)] == ["A", "B"]
+
+
 @pytest.mark.parametrize("text", ["", "nmae\nA\n"], ids=["empty", "unknown"])
 def test_a_bad_header_is_an_error_and_nothing_is_imported(folder: Path, text: str) -> None:
     said = failed("coupons", "import", write(folder, text), *COUPONS, folder=folder)

@@ -140,7 +140,21 @@ async def test_a_name_with_a_private_address_beside_a_public_one_is_not_asked_th
     resolving(monkeypatch, lambda _: ["127.0.0.1", "10.0.0.1"])
     # No machine of the world is asked in tests, so 10.0.0.1 stands for a public one.
     monkeypatch.setattr(posting, "_is_public", lambda address: address == "10.0.0.1")
-    assert await public._resolve("both.test", 443) == "10.0.0.1"
+    assert await public._resolve("both.test", 443) == ["10.0.0.1"]
+
+
+async def test_an_address_that_cannot_be_reached_is_passed_over_for_the_next(
+    private: Poster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://two.test:{receiver.port}/hook"
+    # Nobody listens at the first.
+    resolving(monkeypatch, lambda _: ["127.0.0.2", "127.0.0.1"])
+    assert await error_of(private, url) == ""
+    receiver.manner = status(500)
+    assert await error_of(private, url) == "answered 500"
+    assert len(receiver.messages) == 2
+    resolving(monkeypatch, lambda _: ["127.0.0.2", "127.0.0.3"])
+    assert await error_of(private, url) == "ConnectError"
 
 
 async def test_a_name_is_resolved_once_and_the_address_that_was_looked_at_is_used(

@@ -132,6 +132,38 @@ async def test_the_next_events_go_on_after_one_was_parked(
     assert [parked.sequence for parked in await office.parked()] == [1]
 
 
+async def test_a_webhook_that_was_changed_does_not_wait_out_its_failures(
+    office: Office, stranger: Receiver
+) -> None:
+    stranger.manner = FAILS
+    await office.apply(organization(webhook(stranger)))
+    await office.redeem()
+    delivery = await office.delivery()
+    await delivery.run()
+    async with running_receiver(clock=office.clock) as mended:
+        delivery.follow((await office.webhooks())[W1])
+        await delivery.run()
+        assert len(stranger.messages) == 1
+        await office.apply(organization(webhook(mended)))
+        delivery.follow((await office.webhooks())[W1])
+        await delivery.run()
+        assert mended.sequences == [1]
+
+
+async def test_events_that_were_pruned_before_they_were_delivered_are_missed_aloud(
+    office: Office, stranger: Receiver
+) -> None:
+    await office.apply(organization(webhook(stranger)))
+    await office.redeem(4)
+    await office.execute("DELETE FROM event WHERE sequence <= 3")
+    with capture_logs() as log:
+        await (await office.delivery()).run()
+    assert [(line["event"], line["events"]) for line in log] == [
+        ("webhook missed events, pruned", 3)
+    ]
+    assert stranger.sequences == [4]
+
+
 async def redeliver(office: Office) -> list[tuple[int, str]]:
     tried = redeliver_parked(office.database, office.poster, office.seal, office.clock)
     return [(parked.sequence, error) async for parked, error in tried]

@@ -8,12 +8,11 @@ run again.
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from redemption.v1 import catalog_pb2
 from sqlalchemy import Connection
 
-from redemption_server.bulk.csv_files import Row
+from redemption_server.bulk.csv_files import CsvError, Row
 from redemption_server.bulk.kinds import PROMOTION_CODES, Kind, promotion_code_id
 from redemption_server.catalog.checker import Checker
 from redemption_server.rules.normal import fold
@@ -131,8 +130,19 @@ class Import:
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
+    """Chunks of rows; those before a place that cannot be read come before its error."""
+    chunk: list[Row] = []
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except CsvError:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
         yield chunk
 
 

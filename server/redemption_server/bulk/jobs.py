@@ -47,16 +47,24 @@ class JobRunner:
             try:
                 async with self.database.read() as connection:
                     jobs = await connection.run_sync(running_jobs)
-                for job in jobs:
-                    await self._step(job)
             except Exception as error:  # noqa: BLE001 — tried again later, whatever it is
-                _log.warning("job step failed", error=type(error).__name__)
+                _log.warning("jobs cannot be read", error=type(error).__name__)
                 jobs = []
-            if not jobs:
+            # Every job has its step, so that one that fails holds up no other.
+            went_on = [await self._went_on(job) for job in jobs]
+            if not any(went_on):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await self._begun.wait()
                 self._begun.clear()
+
+    async def _went_on(self, job: Job) -> bool:
+        try:
+            await self._step(job)
+        except Exception as error:  # noqa: BLE001 — tried again later, whatever it is
+            _log.warning("job step failed", job_id=job.id, error=type(error).__name__)
+            return False
+        return True
 
     async def _step(self, job: Job) -> None:
         if self._closing:

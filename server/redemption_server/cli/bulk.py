@@ -181,6 +181,7 @@ def _import(
     async def work(database: "Database", org_id: int, region: str) -> None:
         importing = Import(database, kind, org_id, region, target, replace, skip_bad)
         added = kept = bad = line = 0
+        unreadable = ""
         try:
             with _reading(file) as (opened, position), _progress(_size(file)) as advance:
                 async for chunk in importing.run(CsvFile.open(opened, kind).rows()):
@@ -190,8 +191,10 @@ def _import(
                         typer.echo(f"{file}:{row.line}: {row.problem}", err=True)
                     advance(position())
         except CsvError as error:
-            fail(f"{file}: {error}", EXIT_FAILED)
+            unreadable = f"{file}: {error}"
         typer.echo(f"{added} {kind.name} imported, {kept} kept, {bad} bad, through line {line}")
+        if unreadable:
+            fail(unreadable, EXIT_FAILED)
         if bad:
             sys.exit(EXIT_FAILED)
 

@@ -101,11 +101,7 @@ class OrganizationFeed:
                     await self._committed.wait()
             self._committed.clear()
             try:
-                events = await self._load(self._position)
-            except Refused:
-                # Pruned faster than read: watchers learn of it when they ask.
-                await self._go_to_the_end()
-                continue
+                events = await self._load_or_go_to_the_end()
             except Exception as error:  # noqa: BLE001 — watchers wait until it works again
                 _log.warning("feed cannot read", error=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -123,6 +119,14 @@ class OrganizationFeed:
         self._position = position
         advanced, self._advanced = self._advanced, asyncio.Event()
         advanced.set()
+
+    async def _load_or_go_to_the_end(self) -> list[FoundEvent]:
+        try:
+            return await self._load(self._position)
+        except Refused:
+            # Pruned faster than read: watchers learn of it when they ask.
+            await self._go_to_the_end()
+            return []
 
     async def _go_to_the_end(self) -> None:
         async with self.database.read() as connection:

@@ -34,6 +34,7 @@ _NOTE_SECONDS = 2.0
 _BACKOFF_SECONDS_FIRST = 1.0
 _BACKOFF_SECONDS_MAX = 3_600.0
 _BUSY_PAUSE_SECONDS = 0.05
+_COMPLAINT_MS = 3_600_000
 _log = structlog.get_logger(__name__)
 
 # The numbers of `redemption.v1.WebhookEvent` are those of the kinds of events.
@@ -64,6 +65,7 @@ class Delivery:
     _noted: Position | None = None
     _noted_at_ms: int = 0
     _delivered: int = 0
+    _complained_at_ms: int = -_COMPLAINT_MS
 
     async def run(self) -> bool:
         """Delivers what there is to deliver; whether there may be more at once.
@@ -78,14 +80,23 @@ class Delivery:
         async with self.around.database.read() as connection:
             org_id = self.webhook.key.org_id
             events = await connection.run_sync(load_events, org_id, position.sequence, _PAGE)
+        if events and events[0].sequence > position.sequence + 1:
+            missed = events[0].sequence - position.sequence - 1
+            _log.error("webhook missed events, pruned", webhook=self.webhook.key, events=missed)
         try:
             more = await self._deliver(events)
         except UnsealError:
-            _log.error("webhook secret is sealed with an unknown key", webhook=self.webhook.key)
+            self._complain_of_key()
             more = False
         if not more:
             await self._note_in_time()
         return more
+
+    def follow(self, webhook: StoredWebhook) -> None:
+        """Goes on with the webhook as it now is, at once if it was changed."""
+        if webhook != self.webhook and self._position:
+            self._position = self._position._replace(next_attempt_at_ms=0)
+        self.webhook = webhook
 
     async def leave(self) -> None:
         """Notes how far the webhook has come, and lets another server go on."""
@@ -116,6 +127,12 @@ class Delivery:
             if not await self._note_in_time():
                 return False
         return len(events) == _PAGE
+
+    def _complain_of_key(self) -> None:
+        now_ms = self._now_ms()
+        if now_ms - self._complained_at_ms >= _COMPLAINT_MS:
+            self._complained_at_ms = now_ms
+            _log.error("webhook secret is sealed with an unknown key", webhook=self.webhook.key)
 
     async def _note_in_time(self) -> bool:
         """Notes the position when enough has happened since; whether the webhook is still held."""

@@ -81,16 +81,23 @@ class Poster:
         if parts.scheme != "https" and not self.private_addresses:
             raise DeliveryError("the URL is not https")
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        address = await self._resolve(host, port)
-        shown = f"[{address}]" if ":" in address else address
-        target = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
+        unreachable: httpx.TransportError | None = None
+        for address in await self._resolve(host, port):
+            shown = f"[{address}]" if ":" in address else address
+            place = f"{shown}:{port}"
+            target = urlunsplit((parts.scheme, place, parts.path or "/", parts.query, ""))
+            try:
+                return await self._ask(host, target, {**headers, "Host": parts.netloc}, body)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                # Nothing was sent: another address of the name may be better.
+                unreachable = error
+        raise unreachable or DeliveryError("the host has no public address")
+
+    async def _ask(self, host: str, target: str, headers: dict[str, str], body: bytes) -> int:
         timeout = httpx.Timeout(_SECONDS_MAX, connect=_CONNECT_SECONDS_MAX)
+        extensions = {"sni_hostname": host, "timeout": timeout.as_dict()}
         request = httpx.Request(
-            "POST",
-            target,
-            content=body,
-            headers={**headers, "Host": parts.netloc},
-            extensions={"sni_hostname": host, "timeout": timeout.as_dict()},
+            "POST", target, content=body, headers=headers, extensions=extensions
         )
         answer = await self._transport(host).handle_async_request(request)
         try:
@@ -113,18 +120,16 @@ class Poster:
             )
         return self._transports[host]
 
-    async def _resolve(self, host: str, port: int) -> str:
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a name that may be asked, each once, in the order to try them."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             # UnicodeError: it is no name, as one with an empty part.
             raise DeliveryError("the name of the host cannot be resolved") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        for address in addresses:
-            if self.private_addresses or _is_public(address):
-                return address
-        raise DeliveryError("the host has no public address")
+        addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+        return [one for one in addresses if self.private_addresses or _is_public(one)]
 
 
 def _is_public(address: str) -> bool:

@@ -68,7 +68,7 @@ class WebhookSender:
         """Begins with webhooks that are new, ends with those that are gone."""
         for key, webhook in found.items():
             if key in self._deliveries:
-                self._deliveries[key].webhook = webhook
+                self._deliveries[key].follow(webhook)
                 continue
             self._deliveries[key] = Delivery(self.around, webhook)
             wake = self._wakes.setdefault(key.org_id, asyncio.Event())
