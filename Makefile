@@ -34,7 +34,8 @@ storm: $(VENV)/.development ## Storm both engines with racing calls and judge wh
 soak: $(VENV)/.development ## Mix good and bad calls, storm ten times as long, walk the models for long
 	@$(BIN)/python -m tests.soak.soak --calls 100000
 	@$(BIN)/python -m tests.storm.storm --attempts 1000000 --engine both --flat
-	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest tests/model
+	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest tests/model tests/gateway/test_schemathesis.py \
+		tests/commit/test_dry_run.py tests/storage/test_verify_live.py
 
 ablation: $(VENV)/.development ## Take each guard out of a copy and see which test notices
 	@$(BIN)/python -m tests.ablation.run --write docs/guarantees.md

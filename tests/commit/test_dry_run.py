@@ -23,6 +23,7 @@ from sqlalchemy import text
 
 from tests.commit.dry_runs import command_of, organizations, requests
 from tests.support.desk import Desk
+from tests.support.soaking import examples
 
 _org_ids = itertools.count(1_000)
 
@@ -84,7 +85,7 @@ def assert_explained(tried: Tried, outcome: Outcome) -> None:
 
 
 @settings(
-    max_examples=100,
+    max_examples=examples(40, 2_000),
     deadline=None,
     # Making a failure smaller takes minutes: whole databases are compared.
     phases=(Phase.reuse, Phase.generate),

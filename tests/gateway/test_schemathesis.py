@@ -35,12 +35,12 @@ from tests.support import catalogs
 from tests.support.databases import Databases
 from tests.support.process import started
 from tests.support.service import basic
+from tests.support.soaking import SOAK, examples
 
 AnyCase: TypeAlias = "Case[Any]"
 AnyOperation: TypeAlias = "APIOperation[Any, Any, Any, Any]"
-SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 PROPERTY = settings(
-    max_examples=1_000 if SOAK else 25,
+    max_examples=examples(25, 1_000),
     derandomize=not SOAK,
     database=None,
     deadline=None,

@@ -26,6 +26,7 @@ from tests.storage.ledger import ANONYMOUS, MOMENTS, drop_guards, find, organiza
 from tests.support import catalogs
 from tests.support.catalogs import CUSTOMER, ORG, OTHER_CUSTOMER, OTHER_ORG
 from tests.support.desk import CALLER, Desk, coupon, use
+from tests.support.soaking import examples
 
 ROOM = 9_999
 DAILY = {"limit": ROOM, "window": "DAY"}
@@ -277,7 +278,7 @@ def after_mutation(
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(40, 2_000),
     deadline=None,
     # The desk is shared by the examples, whose requests add up.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
