@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from redemption_server.app import DEMO_CATALOG
+from redemption_server.prepare import DEMO_CATALOG
 
 from tests.support import catalogs
 from tests.support.connections import checked_out

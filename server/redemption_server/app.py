@@ -1,16 +1,13 @@
 """The composition root: the one place that knows the clock, the ids and the concrete classes."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import structlog
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from redemption_server.access.authenticate import Authenticator
 from redemption_server.access.gate import Gate
@@ -21,12 +18,16 @@ from redemption_server.access.token_keys import TokenKeys, TokenKeysError
 from redemption_server.access.tokens import Tokens
 from redemption_server.access.windows import LocalWindows, SharedWindows
 from redemption_server.bulk.jobs import JobRunner
-from redemption_server.catalog.apply import apply_catalogs
-from redemption_server.catalog.files import CatalogFileError, read_catalog_file
 from redemption_server.commit.pruner import Pruner
 from redemption_server.commit.queue import CommitQueue
 from redemption_server.feed.feed import Feed
 from redemption_server.ids import TimeOrderedIds
+from redemption_server.prepare import (
+    StartError,
+    apply_catalog_files,
+    open_prepared_database,
+    seal_of,
+)
 from redemption_server.rpc.catalog_service import CatalogService
 from redemption_server.rpc.coupon_redemption_service import CouponRedemptionService
 from redemption_server.rpc.coupon_service import CouponService
@@ -40,24 +41,16 @@ from redemption_server.rpc.server import GrpcServer
 from redemption_server.rpc.tls import TlsFiles, TlsFilesError, server_credentials
 from redemption_server.rpc.token_service import TokenService
 from redemption_server.rules.commands import Clock
-from redemption_server.rules.refusals import Refused
 from redemption_server.settings import Settings
 from redemption_server.storage.availability import watched
-from redemption_server.storage.catalog_apply import CatalogRefused
-from redemption_server.storage.database import Database, open_database
-from redemption_server.storage.schema import SCHEMA_VERSION, fits, migrate_url, schema_version
+from redemption_server.storage.database import Database
 from redemption_server.webhooks.delivery import Surroundings
 from redemption_server.webhooks.posting import Poster
 from redemption_server.webhooks.sender import WebhookSender, holder_name
 
-DEMO_CATALOG = Path(__file__).parent / "catalog" / "demo.yaml"
 _POSTGRES_WRITERS = 3
 _RATE_LIMITED_CREDENTIALS_MAX = 100_000
 _log = structlog.get_logger(__name__)
-
-
-class StartError(Exception):
-    """The service cannot start; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,79 +73,6 @@ def system_clock() -> datetime:
     """The present instant, cut to whole milliseconds, which is what is stored."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
-
-
-@asynccontextmanager
-async def open_prepared_database(
-    settings: Settings, *, as_it_is: bool = False
-) -> AsyncIterator[Database]:
-    """The database with a schema that fits; `as_it_is` neither makes nor migrates one.
-
-    Raises StartError.
-    """
-    url = settings.database_url.get_secret_value()
-    try:
-        if make_url(url).get_backend_name() == "sqlite":
-            if as_it_is:
-                await asyncio.to_thread(_must_exist, url)
-            else:
-                await migrate_url(url)
-    except (OSError, SQLAlchemyError) as error:
-        raise _cannot_open(url, error) from error
-    database = open_database(url)
-    try:
-        await _check_schema(database, url)
-        yield database
-    finally:
-        await database.close()
-
-
-def _must_exist(url: str) -> None:
-    Path(make_url(url).database or "").resolve(strict=True)
-
-
-async def _check_schema(database: Database, url: str) -> None:
-    try:
-        async with database.read() as connection:
-            version = await connection.run_sync(schema_version)
-    except (OSError, SQLAlchemyError) as error:
-        raise _cannot_open(url, error) from error
-    if not fits(version):
-        raise StartError(
-            f"the database schema is at {version or 'nothing'}, this release needs "
-            f"{SCHEMA_VERSION}: run `redemption migrate`"
-        )
-
-
-def _cannot_open(url: str, error: Exception) -> StartError:
-    # The URL's own form hides its password.
-    return StartError(f"cannot open the database {make_url(url)!r}: {error}")
-
-
-async def apply_catalog_files(
-    database: Database, files: Sequence[Path], seal: Seal | None = None
-) -> int:
-    """Applies catalog files, all or none; returns how many objects they hold. Raises StartError."""
-    sources, errors = [], []
-    for file in files:
-        try:
-            sources.append((str(file), await asyncio.to_thread(read_catalog_file, file)))
-        except CatalogFileError as error:
-            errors.append(str(error))
-    if errors:
-        raise StartError("\n".join(errors))
-    try:
-        return await apply_catalogs(database, sources, foreign_secrets_fixed=False, seal=seal)
-    except CatalogRefused as refused:
-        lines = [f"{refused.source}: {_file_path(v.sentence)}" for v in refused.violations]
-        raise StartError("\n".join(lines)) from refused
-    except Refused as refused:
-        raise StartError(f"cannot apply the catalog: {refused}") from refused
-
-
-def _file_path(sentence: str) -> str:
-    # In a file the catalog is the document itself.
-    return sentence.removeprefix("catalog.")
 
 
 @asynccontextmanager
@@ -210,8 +130,17 @@ async def running_server(
         gate = Gate(authenticator, rate_limiter, settings.unknown_codes_per_minute)
         pipeline = Pipeline(gate)
         server = GrpcServer(pipeline, methods, TrustedProxies(settings.trusted_proxies))
-        try:
+        async with AsyncExitStack() as running:
+            # What is entered first ends last.
+            running.callback(_log_end, queue, database)
+            running.push_async_callback(queue.close)
+            running.push_async_callback(jobs.close)
+            running.push_async_callback(pruner.close)
+            if sender:
+                running.push_async_callback(sender.close)
             port = await server.start(settings.grpc_address, credentials)
+            running.push_async_callback(server.stop)
+            running.callback(feed.close)
             jobs.start()
             pruner.start()
             if sender:
@@ -223,43 +152,26 @@ async def running_server(
                 await server.set_serving(serving=up)
 
             database.on_change(changed)
-            _log.info(
-                "gRPC server listens",
-                address=settings.grpc_address,
-                port=port,
-                tls=credentials is not None,
+            tls = credentials is not None
+            _log.info("gRPC server listens", address=settings.grpc_address, port=port, tls=tls)
+            yield RunningServer(
+                port, queue, pipeline, methods, lambda: server.serving, server.leave
             )
-            try:
-                yield RunningServer(
-                    port, queue, pipeline, methods, lambda: server.serving, server.leave
-                )
-            finally:
-                feed.close()
-                await server.stop()
-        finally:
-            if sender:
-                await sender.close()
-            await pruner.close()
-            await jobs.close()
-            await queue.close()
-            statistics = queue.statistics
-            _log.info(
-                "stopped",
-                calls=statistics.commands,
-                batches=statistics.batches,
-                split=statistics.split,
-                repeats=dict(database.repeats),
-            )
+
+
+def _log_end(queue: CommitQueue, database: Database) -> None:
+    statistics = queue.statistics
+    _log.info(
+        "stopped",
+        calls=statistics.commands,
+        batches=statistics.batches,
+        split=statistics.split,
+        repeats=dict(database.repeats),
+    )
 
 
 def _days(days: int | None) -> timedelta | None:
     return None if days is None else timedelta(days=days)
-
-
-def seal_of(settings: Settings) -> Seal | None:
-    """What seals secrets of webhooks, if there are keys for it."""
-    keys = settings.webhook_keys
-    return Seal(keys.get_secret_value()) if keys else None
 
 
 def _webhook_sender(

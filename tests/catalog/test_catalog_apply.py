@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from redemption_server.app import DEMO_CATALOG, apply_catalog_files
+from redemption_server.prepare import DEMO_CATALOG, apply_catalog_files
 from redemption_server.rules.outcomes import Granted
 
 from tests.catalog.full import PROMOTION, SERIES, bare, full

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from redemption.v1 import catalog_pb2
-from redemption_server.app import StartError, apply_catalog_files
 from redemption_server.catalog.check import check_catalog
+from redemption_server.prepare import StartError, apply_catalog_files
 
 from tests.catalog.state import organization, refusal
 from tests.support import catalogs

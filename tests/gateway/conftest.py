@@ -34,7 +34,11 @@ def shared_url(databases: Databases, in_process: bool) -> str:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def door(shared_url: str, catalog_file: Path, in_process: bool) -> AsyncIterator[Service]:
     """Both doors over the catalog of `door.organizations`."""
-    # Modules share it, and many of their tests look for codes that nobody has.
-    plenty = {"unknown_codes_per_minute": 1_000_000}
-    async with run_service(shared_url, catalog_file, in_process=in_process, **plenty) as service:
+    async with run_service(
+        shared_url,
+        catalog_file,
+        in_process=in_process,
+        # Modules share it, and many of their tests look for codes that nobody has.
+        unknown_codes_per_minute=1_000_000,
+    ) as service:
         yield service

@@ -18,7 +18,7 @@ import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from redemption_server.app import DEMO_CATALOG
+from redemption_server.prepare import DEMO_CATALOG
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.core.result import Ok

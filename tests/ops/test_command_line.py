@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from redemption_server.app import DEMO_CATALOG
+from redemption_server.prepare import DEMO_CATALOG
 from redemption_server.settings import Settings
 
 from tests.support import catalogs

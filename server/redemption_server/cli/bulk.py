@@ -220,7 +220,7 @@ def with_organization(org: int, work: Callable[["Database", int, str], Awaitable
     settings = start()
 
     async def run() -> None:
-        from redemption_server.app import open_prepared_database
+        from redemption_server.prepare import open_prepared_database
         from redemption_server.rules.refusals import Refused
         from redemption_server.storage.bulk import organization_ids_and_regions
 

@@ -38,7 +38,7 @@ def run(main_coroutine: Coroutine[Any, Any, Result]) -> Result:
     import uvloop
     from redemption_gateway.server import AddressTakenError, TlsFilesError
 
-    from redemption_server.app import StartError
+    from redemption_server.prepare import StartError
     from redemption_server.rpc.server import PortTakenError
 
     try:

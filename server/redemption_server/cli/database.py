@@ -31,7 +31,7 @@ def migrate() -> None:
     async def run() -> None:
         from sqlalchemy.exc import SQLAlchemyError
 
-        from redemption_server.app import StartError
+        from redemption_server.prepare import StartError
         from redemption_server.storage.schema import SCHEMA_VERSION, migrate_url
 
         try:
@@ -49,7 +49,7 @@ def apply(files: Annotated[list[Path], typer.Argument(help="Catalog files, YAML.
     settings = start()
 
     async def run() -> None:
-        from redemption_server.app import apply_catalog_files, open_prepared_database, seal_of
+        from redemption_server.prepare import apply_catalog_files, open_prepared_database, seal_of
 
         async with open_prepared_database(settings) as database:
             applied = await apply_catalog_files(database, files, seal_of(settings))
@@ -82,7 +82,7 @@ def verify() -> None:
     settings = start()
 
     async def run() -> int:
-        from redemption_server.app import open_prepared_database
+        from redemption_server.prepare import open_prepared_database
         from redemption_server.storage.verify.checks import CHECKS, organization_ids
 
         found = 0

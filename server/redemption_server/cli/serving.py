@@ -30,8 +30,9 @@ def up(
     async def run(stopped: asyncio.Event) -> None:
         from redemption_gateway.server import running_gateway
 
-        from redemption_server.app import DEMO_CATALOG, running_server
+        from redemption_server.app import running_server
         from redemption_server.in_process import InProcessCaller
+        from redemption_server.prepare import DEMO_CATALOG
 
         files = [*settings.catalog, *([DEMO_CATALOG] if demo else [])]
         async with running_server(settings, files) as server:

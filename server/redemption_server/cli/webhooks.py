@@ -32,7 +32,7 @@ def parked() -> None:
     settings = start()
 
     async def run() -> None:
-        from redemption_server.app import open_prepared_database
+        from redemption_server.prepare import open_prepared_database
         from redemption_server.storage.webhooks import load_parked
 
         async with (
@@ -53,7 +53,8 @@ def redeliver() -> None:
 
 
 async def _redeliver(settings: "Settings") -> int:
-    from redemption_server.app import open_prepared_database, seal_of, system_clock
+    from redemption_server.app import system_clock
+    from redemption_server.prepare import open_prepared_database, seal_of
     from redemption_server.webhooks.posting import Poster
     from redemption_server.webhooks.redelivery import redeliver_parked
 
