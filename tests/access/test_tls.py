@@ -18,7 +18,8 @@ from redemption_gateway.caller import ServerTls
 from redemption_gateway.server import TlsFilesError, running_gateway
 from redemption_gateway.settings import GatewaySettings
 from redemption_gateway.tls import TlsFiles
-from redemption_server.app import StartError, running_server
+from redemption_server.app import running_server
+from redemption_server.prepare import StartError
 from redemption_server.settings import Settings
 
 from tests.support import catalogs
