@@ -42,6 +42,7 @@ REDEEM = {
     "amount": {"value": "1000"},
     "redemptions": [USE],
 }
+SERIES = 844313
 CALLS = {
     "PromotionRedemptionService/RedeemPromotions": (REDEEM, "transaction_identifier"),
     "PromotionRedemptionService/ListPromotionRedemptions": (
@@ -64,6 +65,39 @@ CALLS = {
         },
         "reversal_id",
     ),
+    "CouponService/CreateCouponSeries": (
+        {
+            "series": {
+                "id": 844400,
+                "discount_type": "DISCOUNT_TYPE_ABS",
+                "discount_value": {"value": "50"},
+            }
+        },
+        "series",
+    ),
+    "CouponService/UpdateCouponSeries": (
+        {
+            "series": {"id": SERIES, "description": "Ten percent"},
+            # Elsewhere masks are written as text; grpcurl wants the message.
+            "update_mask": {"paths": ["description"]},
+        },
+        "series",
+    ),
+    "CouponService/GetCouponSeries": ({"series_id": SERIES}, "series"),
+    "CouponService/GenerateCoupons": (
+        {"series_id": SERIES, "count": 10, "request_id": "job-1"},
+        "job",
+    ),
+    "CouponService/GetCouponJob": ({"job_id": "job-1"}, "job"),
+    "CouponService/ImportCoupons": (
+        {"series_id": SERIES, "coupons": [{"code": "NEW1"}, {"code": "NEW2"}]},
+        "imported",
+    ),
+    "CouponService/ExportCoupons": ({"series_id": SERIES}, "coupons"),
+    "CouponService/IssueCoupon": ({"code": "TEN2025", "customer_id": 566881934}, "coupon"),
+    "CouponService/RevokeCoupon": ({"code": "TEN2025"}, "coupon"),
+    "CouponService/GetCoupon": ({"code": "UZHYF"}, "state"),
+    "FeedService/WatchRedemptions": ({"after_sequence": 0}, "events"),
     "CatalogService/ApplyCatalog": (
         {"catalog": {"organizations": [{"id": 100737, "redemption_without_evaluation": True}]}},
         "objects_applied",
@@ -74,18 +108,46 @@ CALLS = {
 }
 
 # What must have been called before a call can succeed.
-BEFORE = {"ReversalService/ReverseRedemption": "PromotionRedemptionService/RedeemPromotions"}
+BEFORE = {
+    "ReversalService/ReverseRedemption": "PromotionRedemptionService/RedeemPromotions",
+    "FeedService/WatchRedemptions": "PromotionRedemptionService/RedeemPromotions",
+    "CouponService/GetCouponJob": "CouponService/GenerateCoupons",
+}
+# Go on until the caller ends them.
+ENDLESS = {"FeedService/WatchRedemptions"}
+
+
+async def start_grpcurl(*arguments: str) -> asyncio.subprocess.Process:
+    assert GRPCURL is not None, "CI must install grpcurl"
+    return await asyncio.create_subprocess_exec(
+        GRPCURL, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 async def grpcurl(*arguments: str) -> str:
     """What grpcurl prints; it must succeed."""
-    assert GRPCURL is not None, "CI must install grpcurl"
-    process = await asyncio.create_subprocess_exec(
-        GRPCURL, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = await start_grpcurl(*arguments)
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     return output.decode()
+
+
+async def watching_grpcurl(wanted: str, *arguments: str) -> str:
+    """What grpcurl prints until it has printed a field; it must still be running then."""
+    process = await start_grpcurl(*arguments)
+    assert process.stdout is not None
+    printed = ""
+    try:
+        async with asyncio.timeout(20):
+            while f'"{wanted}"' not in printed or not printed.endswith("\n}\n"):
+                chunk = await process.stdout.read(65_536)
+                assert chunk, printed
+                printed += chunk.decode()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+    return printed
 
 
 async def test_grpcurl_lists_and_describes_everything(demo_service: Service) -> None:
@@ -114,14 +176,16 @@ def test_every_rpc_is_called() -> None:
 async def test_grpcurl_calls_the_rpc(demo_service: Service, method: str) -> None:
     if method in BEFORE:
         await call(demo_service, BEFORE[method])
-    assert CALLS[method][1] in await call(demo_service, method)
+    answers = await call(demo_service, method)
+    wanted = CALLS[method][1]
+    assert any(wanted in answer for answer in answers), answers
 
 
-async def call(service: Service, method: str) -> Any:
-    """What a call answers, its first message if it is a stream."""
-    request, _ = CALLS[method]
+async def call(service: Service, method: str) -> list[Any]:
+    """What a call answers: several messages if it is a stream."""
+    request, wanted = CALLS[method]
     credential = base64.b64encode(b"demo:demo").decode()
-    output = await grpcurl(
+    arguments = (
         "-plaintext",
         "-H",
         f"authorization: Basic {credential}",
@@ -130,6 +194,12 @@ async def call(service: Service, method: str) -> Any:
         f"127.0.0.1:{service.grpc_port}",
         f"redemption.v1.{method}",
     )
+    endless = method in ENDLESS
+    output = await (watching_grpcurl(wanted, *arguments) if endless else grpcurl(*arguments))
     # A stream prints one document after the other.
-    first, _ = json.JSONDecoder().raw_decode(output)
-    return first
+    answers = []
+    while output := output.strip():
+        answer, end = json.JSONDecoder().raw_decode(output)
+        answers.append(answer)
+        output = output[end:]
+    return answers
