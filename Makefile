@@ -89,6 +89,7 @@ lock: $(VENV)/.development ## Lock the dependencies of pyproject.toml anew
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --group build -c requirements.lock -o requirements-build.lock
 	$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(UV_COMPILE) --group bench -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## Remove the environment and everything that is made
 	rm -rf $(VENV) var

@@ -49,7 +49,7 @@ class FeedService:
     def _encode(self, org_id: int, event: FoundEvent) -> feed_service_pb2.FeedEvent:
         key = (org_id, event.sequence)
         known = self._encoded.get(key)
-        if known and known[0] == event:
+        if known and (known[0] is event or known[0] == event):
             return known[1]
         encoded = encode_event(org_id, event)
         self._encoded[key] = event, encoded

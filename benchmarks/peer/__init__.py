@@ -1,0 +1,1 @@
+"""The obvious build, which ours is compared with."""
