@@ -22,11 +22,11 @@ run: $(VENV)/.runtime ## Set up and run the service with the demo catalog
 	@exec $(BIN)/redemption up --demo
 
 test: $(VENV)/.development ## Set up and run the whole suite
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not alone"
 	@$(BIN)/pytest -m alone
 
 test-quick: $(VENV)/.development ## The suite without the tests that load the machine
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not alone"
 
 storm: $(VENV)/.development ## Storm both engines with racing calls and judge what is left
 	@$(BIN)/python -m tests.storm.storm --attempts 100000 --engine both

@@ -66,17 +66,20 @@ async def furnish(engine: AsyncEngine) -> None:
     """Makes the tables, promotions without limits and one with one, and a customer."""
     async with engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all)
-    span = {
-        "starts_at": datetime(2020, 1, 1, tzinfo=UTC),
-        "ends_at": datetime(2099, 1, 1, tzinfo=UTC),
-    }
+
+    def promotion(name: str, limit: int | None = None) -> Promotion:
+        starts_at, ends_at = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2099))
+        return Promotion(
+            id=name, name=name, starts_at=starts_at, ends_at=ends_at, redemptions_total=limit
+        )
+
     async with AsyncSession(engine) as session:
         if await session.get(Customer, CUSTOMER):
             return
         session.add(Customer(id=CUSTOMER, mobile="919812345678"))
         for number in range(PROMOTIONS):
-            session.add(Promotion(id=f"p{number}", name=f"Promotion {number}", **span))
-        session.add(Promotion(id="limited", name="Limited", redemptions_total=10**9, **span))
+            session.add(promotion(f"p{number}"))
+        session.add(promotion("limited", 10**9))
         await session.commit()
 
 
