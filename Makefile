@@ -13,7 +13,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick storm soak ablation bench-access bench-feed bench-import check format lint types imports proto proto-check proto-baseline lock clean
+.PHONY: help run test test-quick storm soak ablation bench bench-quick bench-access bench-feed bench-import check format lint types imports proto proto-check proto-baseline lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ soak: $(VENV)/.development ## Mix good and bad calls, storm ten times as long, w
 
 ablation: $(VENV)/.development ## Take each guard out of a copy and see which test notices
 	@$(BIN)/python -m tests.ablation.run --write docs/guarantees.md
+
+bench: $(VENV)/.bench ## Measure throughput, latency and memory against no-op and peer (40 minutes)
+	@$(BIN)/python -m benchmarks.run
+
+bench-quick: $(VENV)/.bench ## A few cases of `make bench`, shorter (5 minutes)
+	@$(BIN)/python -m benchmarks.run --quick
 
 bench-access: $(VENV)/.development ## Measure what authentication, authorisation and rate limiting cost
 	@$(BIN)/python -m benchmarks.access_cost
@@ -90,6 +96,10 @@ lock: $(VENV)/.development ## Lock the dependencies of pyproject.toml anew
 	$(UV_COMPILE) --group build -c requirements.lock -o requirements-build.lock
 	$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 	$(UV_COMPILE) --group bench -c requirements-dev.lock -o requirements-bench.lock
+
+$(VENV)/.bench: $(VENV)/.development requirements-bench.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
 
 clean: ## Remove the environment and everything that is made
 	rm -rf $(VENV) var

@@ -43,13 +43,24 @@ class Generator:
         return {"calls": calls, "seconds": time.monotonic() - begun}
 
     async def opened(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Calls at a steady rate, whether or not those before are answered."""
+        """Calls at a steady rate, whether or not those before are answered.
+
+        Latencies, in milliseconds, are counted from when a call was due, not from when it was sent.
+        """
         begun, calls = time.monotonic(), int(rate * seconds)
+        latencies: list[float] = []
         under_way: set[asyncio.Task[None]] = set()
         most = sent = 0
+
+        async def call(due: float) -> None:
+            await self._redeem()
+            latencies.append((time.monotonic() - due) * 1e3)
+
         while sent < calls:
             due = min(calls, int((time.monotonic() - begun) * rate) + 1)
-            under_way |= {asyncio.create_task(self._redeem()) for _ in range(due - sent)}
+            under_way |= {
+                asyncio.create_task(call(begun + number / rate)) for number in range(sent, due)
+            }
             sent = due
             await asyncio.sleep(_TICK_SECONDS)
             most = max(most, len(under_way))
@@ -58,7 +69,12 @@ class Generator:
                 task.result()
         await asyncio.gather(*under_way)
         elapsed = time.monotonic() - begun
-        return {"calls": calls, "seconds": elapsed, "in_flight_max": most}
+        return {
+            "calls": calls,
+            "seconds": elapsed,
+            "in_flight_max": most,
+            "latencies": [round(latency, 2) for latency in latencies],
+        }
 
     async def _redeem(self) -> None:
         identifier, promotion = uuid.uuid4().hex, random.choice(PROMOTIONS)

@@ -1,13 +1,15 @@
 """The obvious build: FastAPI, an ORM session and one commit for each request.
 
-    python -m benchmarks.peer.app URL PORT
+    python -m benchmarks.peer.app URL
 
 Written and tuned as its users would: uvloop and httptools, a write-ahead log, a lock taken at the
 beginning of a transaction on SQLite, rows locked only where a limit needs it on PostgreSQL. It does
 less than ours: one credential, one organisation, a limit per promotion, no events.
 """
 
+import json
 import secrets
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -189,12 +191,16 @@ def _shown(transaction: Transaction) -> RedeemedPromotions:
     )
 
 
-if __name__ == "__main__":
-    uvicorn.run(
-        make_app(sys.argv[1]),
-        host="127.0.0.1",
-        port=int(sys.argv[2]),
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
+def main(url: str) -> None:
+    """Serves on a free port, which it tells in a line of JSON, until it is killed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    told = {"event": "listens", "port": listener.getsockname()[1]}
+    sys.stderr.write(json.dumps(told) + "\n")
+    config = uvicorn.Config(
+        make_app(url), loop="uvloop", http="httptools", access_log=False, log_level="warning"
     )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
