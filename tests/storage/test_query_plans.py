@@ -7,8 +7,9 @@ from redemption_server.rules.facts import PromotionMode
 from redemption_server.rules.outcomes import Granted
 from redemption_server.storage import lookups
 from redemption_server.storage.database import SqliteDatabase
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
+from tests.storage.ledger import fill, find, open_ledger
 from tests.support import catalogs
 from tests.support.desk import Desk, coupon, open_desk, use
 
@@ -98,6 +99,36 @@ async def test_no_statement_of_a_lookup_walks_through_a_table(
         assert await desk.database.transact(look_up) == 2
         assert len(statements) > 5
         assert await scans(desk, statements) == []
+
+
+async def test_no_check_of_the_ledger_compares_each_row_with_each_of_many(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with open_ledger(sqlite_url, tmp_path, fill) as ledger:
+        found = await ledger.look(_compared)
+    assert found == []
+
+
+def _compared(connection: Connection) -> list[str]:
+    """Steps of the checks' plans that go through a whole organisation for each row."""
+    statements: list[tuple[str, Any]] = []
+
+    def remember(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", remember)
+    find(connection, catalogs.ORG)
+    event.remove(connection, "before_cursor_execute", remember)
+    assert len(statements) > 30
+    found = []
+    for statement, parameters in statements:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        details = {step[0]: str(step[-1]) for step in plan}
+        for _, parent, _, detail in plan:
+            repeated = "LEFT-JOIN" in detail or "CORRELATED" in details.get(parent, "")
+            if repeated and _walks(detail.removesuffix(" LEFT-JOIN")):
+                found.append(f"{detail}: {statement}")
+    return found
 
 
 async def test_a_scan_would_be_seen(sqlite_url: str, tmp_path: Path) -> None:

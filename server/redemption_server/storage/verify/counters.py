@@ -47,6 +47,7 @@ from redemption_server.storage.record_tables import (
 )
 from redemption_server.storage.sums import whole_sum
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
+from redemption_server.storage.verify.known import known
 
 _organization = table_of(OrganizationRow)
 _promotion = table_of(PromotionRow)
@@ -276,15 +277,11 @@ def _compare(key: CounterKey, found: _Counted, should: _Counted) -> Iterator[Fin
 def _without_limit(
     connection: Connection, org_id: int, scope: Scope, subjects: Select[Any]
 ) -> Iterator[Finding]:
-    # Not NOT IN, which PostgreSQL answers row by row once the subjects outgrow its memory.
-    known = subjects.subquery()
+    limited = known(subjects)
     statement = (
         select(_usage)
-        .where(
-            _usage.c.org_id == org_id,
-            _usage.c.scope == int(scope),
-            ~exists().where(known.c[0] == _usage.c.subject).correlate(_usage),
-        )
+        .select_from(_usage.outerjoin(limited, limited.c[0] == _usage.c.subject))
+        .where(_usage.c.org_id == org_id, _usage.c.scope == int(scope), limited.c[0].is_(None))
         .limit(FINDINGS_MAX)
     )
     for row in connection.execute(statement):

@@ -30,6 +30,7 @@ from redemption_server.storage.record_tables import (
 from redemption_server.storage.records import EventKind
 from redemption_server.storage.retention import pruned
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
+from redemption_server.storage.verify.known import known
 
 _event = table_of(EventRow)
 _sequence = table_of(EventSequenceRow)
@@ -96,16 +97,15 @@ def event_records(connection: Connection, org_id: int) -> Iterator[Finding]:
         table = recorded.table
         kinds = [int(kind) for kind in recorded.kinds]
         of_kind = (_event.c.org_id == org_id, _event.c.kind.in_(kinds))
-        same = _event.c.record_id == recorded.record_id
-        # Not NOT IN, which PostgreSQL answers row by row once the events outgrow its memory.
-        has_event = exists().where(*of_kind, same).correlate(table)
-        missing = select(recorded.record_id).where(
-            table.c.org_id == org_id, recorded.condition, ~has_event
+        told = known(select(_event.c.record_id).where(*of_kind))
+        source = recorded.source if kept_from else table
+        missing = (
+            select(recorded.record_id)
+            .select_from(source.outerjoin(told, told.c[0] == recorded.record_id))
+            .where(table.c.org_id == org_id, recorded.condition, told.c[0].is_(None))
         )
         if kept_from:
-            missing = missing.select_from(recorded.source).where(
-                recorded.recorded_at_ms >= kept_from
-            )
+            missing = missing.where(recorded.recorded_at_ms >= kept_from)
         for (found,) in connection.execute(missing.limit(FINDINGS_MAX)):
             text = "the record has no event"
             yield Finding(FindingKind.EVENT_MISSING, f"{table.name}/{found}", text)
@@ -118,10 +118,14 @@ def event_records(connection: Connection, org_id: int) -> Iterator[Finding]:
         for found, count in connection.execute(repeated.limit(FINDINGS_MAX)):
             text = f"the record has {count} events"
             yield Finding(FindingKind.EVENT_MISSING, f"{table.name}/{found}", text)
-        has_record = (
-            exists().where(table.c.org_id == org_id, recorded.condition, same).correlate(_event)
+        recorded_ids = known(
+            select(recorded.record_id).where(table.c.org_id == org_id, recorded.condition)
         )
-        orphans = select(_event.c.sequence, _event.c.record_id).where(*of_kind, ~has_record)
+        orphans = (
+            select(_event.c.sequence, _event.c.record_id)
+            .select_from(_event.outerjoin(recorded_ids, recorded_ids.c[0] == _event.c.record_id))
+            .where(*of_kind, recorded_ids.c[0].is_(None))
+        )
         for sequence, found in connection.execute(orphans.limit(FINDINGS_MAX)):
             text = f"there is no record {found}"
             yield Finding(FindingKind.EVENT_WITHOUT_RECORD, f"events/{sequence}", text)

@@ -17,6 +17,7 @@ from redemption_server.storage.record_tables import (
 )
 from redemption_server.storage.retention import pruned
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
+from redemption_server.storage.verify.known import known
 
 _claim = table_of(ClaimRow)
 _transaction = table_of(PromotionTransactionRow)
@@ -86,10 +87,12 @@ def coupon_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
 def reversal_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
     """Each reversal has its key, each key its one reversal."""
     of_org = (_claim.c.org_id == org_id, _claim.c.operation == _REVERSALS)
-    same = _claim.c.key == _reversal.c.claim_key
     of_reversals = _reversal.c.org_id == org_id
-    keys = select(_claim.c.key).where(
-        *of_org, ~exists().where(of_reversals, same).correlate(_claim)
+    claimed = known(select(_reversal.c.claim_key).where(of_reversals))
+    keys = (
+        select(_claim.c.key)
+        .select_from(_claim.outerjoin(claimed, claimed.c[0] == _claim.c.key))
+        .where(*of_org, claimed.c[0].is_(None))
     )
     for (key,) in connection.execute(keys.limit(FINDINGS_MAX)):
         text = "the key is taken, no reversal is recorded under it"
@@ -97,7 +100,7 @@ def reversal_keys(connection: Connection, org_id: int) -> Iterator[Finding]:
     records = select(_reversal.c.claim_key).where(
         of_reversals,
         _reversal.c.recorded_at_ms >= pruned(connection, org_id).answers_before_ms,
-        ~exists().where(*of_org, same).correlate(_reversal),
+        ~exists().where(*of_org, _claim.c.key == _reversal.c.claim_key).correlate(_reversal),
     )
     for (key,) in connection.execute(records.limit(FINDINGS_MAX)):
         text = "the reversal is recorded, its key is free"

@@ -23,6 +23,7 @@ from redemption_server.storage.record_tables import (
     ReversedRecordRow,
 )
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding, FindingKind
+from redemption_server.storage.verify.known import known
 
 _transaction = table_of(PromotionTransactionRow)
 _redemption = table_of(PromotionRedemptionRow)
@@ -66,11 +67,15 @@ def reversals(connection: Connection, org_id: int) -> Iterator[Finding]:
         (RecordKind.PROMOTION_REDEMPTION, _redemption, _redemption.c.id),
         (RecordKind.COUPON_REDEMPTION, _coupon_redemption, cast(_coupon_redemption.c.id, String)),
     ):
-        known = exists().where(table.c.org_id == org_id, record_id == _reversed.c.record_id)
-        lost = select(_reversed.c.record_id).where(
-            _reversed.c.org_id == org_id,
-            _reversed.c.kind == int(kind),
-            ~known.correlate(_reversed),
+        recorded = known(select(record_id).where(table.c.org_id == org_id))
+        lost = (
+            select(_reversed.c.record_id)
+            .select_from(_reversed.outerjoin(recorded, recorded.c[0] == _reversed.c.record_id))
+            .where(
+                _reversed.c.org_id == org_id,
+                _reversed.c.kind == int(kind),
+                recorded.c[0].is_(None),
+            )
         )
         for (found,) in connection.execute(lost.limit(FINDINGS_MAX)):
             subject = f"reversals/{table.name}/{found}"
