@@ -78,7 +78,15 @@ class HttpLoad:
         command = [
             _generator("wrk"),
             *("-t", "1", "-c", str(self.in_flight), "-d", f"{round(seconds)}s"),
-            *("-s", str(_LUA), f"http://127.0.0.1:{port}", "--", uuid.uuid4().hex),
+            *(
+                "--timeout",
+                "30s",
+                "-s",
+                str(_LUA),
+                f"http://127.0.0.1:{port}",
+                "--",
+                uuid.uuid4().hex,
+            ),
         ]
         report = json.loads(_output(command).strip().rpartition("\n")[2])
         if report["wrong"] or report["broken"]:

@@ -27,7 +27,7 @@ from benchmarks.services import Databases
 from benchmarks.sides import Setting
 from benchmarks.single import FIGURES, Figure
 
-_console = Console()
+_console = Console(width=150)
 
 
 def measure(case: Case, setting: Setting, rounds: int, seconds: float) -> dict[str, Any]:

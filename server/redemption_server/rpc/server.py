@@ -23,11 +23,11 @@ from redemption.v1 import (
 )
 
 from redemption_server.access.origin import TrustedProxies
+from redemption_server.rpc.accepting import make_server
 from redemption_server.rpc.origin import GrpcOrigin
 from redemption_server.rpc.pipeline import Arrival, Method, Pipeline, StreamMethod
 from redemption_server.rpc.reflection import add_reflection
 from redemption_server.rpc.status import StatusError
-from redemption_server.rpc.unknown_methods import make_server
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 PENDING_MAX = 100_000
