@@ -7,20 +7,20 @@ from sqlalchemy import Connection, Row, select
 
 from redemption_server.rules.facts import Coupon, CouponSeries, DiscountType, Facts
 from redemption_server.storage.catalog_tables import CouponRow, CouponSeriesRow
-from redemption_server.storage.dialect import among, table_of
+from redemption_server.storage.dialect import Search, table_of
 from redemption_server.storage.instants import optional_from_ms
 from redemption_server.storage.promotion_facts import policies_of
 
 _coupon = table_of(CouponRow)
 _series = table_of(CouponSeriesRow)
+_COUPONS = Search([_coupon.c.code_key], lambda found: select(_coupon).select_from(found.source))
+_SERIES = Search([_series.c.id], lambda found: select(_series).select_from(found.source))
 
 
 def load(connection: Connection, facts: Facts, code_keys: Sequence[str]) -> None:
     """Fills in the coupons with the codes, and their series."""
     org_id = facts.organization.id
-    coupons = connection.execute(
-        select(_coupon).select_from(among(connection, org_id, _coupon.c.code_key, code_keys))
-    )
+    coupons = _COUPONS.run(connection, org_id, [(key,) for key in code_keys])
     facts.coupons = {row.code_key: coupon_of(row) for row in coupons}
     load_more_series(connection, facts, {coupon.series_id for coupon in facts.coupons.values()})
 
@@ -30,9 +30,7 @@ def load_more_series(connection: Connection, facts: Facts, series_ids: set[int])
     missing = sorted(series_ids - facts.series.keys())
     if missing:
         org_id = facts.organization.id
-        rows = connection.execute(
-            select(_series).select_from(among(connection, org_id, _series.c.id, missing))
-        )
+        rows = _SERIES.run(connection, org_id, [(series_id,) for series_id in missing])
         facts.series = {**facts.series, **{row.id: series_of(row) for row in rows}}
 
 

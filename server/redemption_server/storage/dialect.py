@@ -5,17 +5,22 @@ of a statement never depends on how many rows it is about. Row-wise statements g
 they are, which spares building them anew for each batch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
+    CursorResult,
     FromClause,
+    Select,
+    String,
     Table,
     and_,
     bindparam,
@@ -60,10 +65,14 @@ def matching(
     connection: Connection, org_id: int, columns: Sequence[Column[Any]], rows: Sequence[Row]
 ) -> Matched:
     """The organisation's rows whose `columns`, all of one table, equal one of `rows`."""
-    parameters, cells, position = _parameter_table(connection, columns, rows)
-    table = columns[0].table
-    equal = [column == cell for column, cell in zip(columns, cells, strict=True)]
-    return Matched(parameters.join(table, and_(table.c.org_id == org_id, *equal)), position)
+    sqlite = is_sqlite(connection)
+    values = _parameter_values(sqlite, len(columns), rows)
+    types = _parameter_types(sqlite, columns)
+    parameters = [
+        bindparam(None, value, type_=type_, unique=True)
+        for value, type_ in zip(values, types, strict=True)
+    ]
+    return _matched(sqlite, org_id, columns, parameters)
 
 
 def among(
@@ -73,22 +82,65 @@ def among(
     return matching(connection, org_id, [column], [(value,) for value in values]).source
 
 
-def _parameter_table(
-    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[Row]
-) -> tuple[FromClause, list[ColumnElement[Any]], ColumnElement[Any]]:
-    """`rows` as a table: itself, its cells, typed like `columns`, and their position."""
-    if is_sqlite(connection):
-        each = func.json_each(_json(rows)).table_valued("key", "value")
-        cells = [func.json_extract(each.c.value, f"$[{i}]") for i in range(len(columns))]
-        return each, list(cells), each.c.key
-    arrays = [
-        bindparam(None, [row[i] for row in rows], type_=ARRAY(column.type), unique=True)
-        for i, column in enumerate(columns)
-    ]
-    names = [column.name for column in columns]
-    unnested = func.unnest(*arrays).table_valued(*names, with_ordinality="position")
-    derived = unnested.render_derived()
-    return derived, [derived.c[name] for name in names], derived.c["position"]
+class Search:
+    """A statement about an organisation's rows whose `columns` equal one of some rows.
+
+    It is built once for each engine, since building a statement costs more than running it.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column[Any]], build: Callable[[Matched], Select[Any]]
+    ) -> None:
+        self._columns = columns
+        self._build = build
+        self._statements: dict[bool, Select[Any]] = {}
+
+    def run(self, connection: Connection, org_id: int, rows: Sequence[Row]) -> CursorResult[Any]:
+        """Searches for `rows`, whose cells are in the order of the columns."""
+        sqlite = is_sqlite(connection)
+        if sqlite not in self._statements:
+            self._statements[sqlite] = self._build(self._parameters(sqlite))
+        values = _parameter_values(sqlite, len(self._columns), rows)
+        named = {f"searched_{i}": value for i, value in enumerate(values)}
+        return connection.execute(self._statements[sqlite], {"searched_org_id": org_id, **named})
+
+    def _parameters(self, sqlite: bool) -> Matched:  # noqa: FBT001 — which of the two engines
+        types = _parameter_types(sqlite, self._columns)
+        parameters = [bindparam(f"searched_{i}", type_=type_) for i, type_ in enumerate(types)]
+        org_id = bindparam("searched_org_id", type_=BigInteger)
+        return _matched(sqlite, org_id, self._columns, parameters)
+
+
+def _parameter_values(sqlite: bool, width: int, rows: Sequence[Row]) -> list[Any]:  # noqa: FBT001
+    return [_json(rows)] if sqlite else [[row[i] for row in rows] for i in range(width)]
+
+
+def _parameter_types(sqlite: bool, columns: Sequence[Column[Any]]) -> list[Any]:  # noqa: FBT001
+    return [String()] if sqlite else [ARRAY(column.type) for column in columns]
+
+
+def _matched(
+    sqlite: bool,  # noqa: FBT001
+    org_id: "int | BindParameter[int]",
+    columns: Sequence[Column[Any]],
+    parameters: Sequence[BindParameter[Any]],
+) -> Matched:
+    """Joins the parameters, as a table, with that of the columns."""
+    table = columns[0].table
+    source: FromClause
+    cells: list[ColumnElement[Any]]
+    if sqlite:
+        source = func.json_each(*parameters).table_valued("key", "value")
+        cells = [func.json_extract(source.c.value, f"$[{i}]") for i in range(len(columns))]
+        position = source.c.key
+    else:
+        names = [column.name for column in columns]
+        unnested = func.unnest(*parameters).table_valued(*names, with_ordinality="position")
+        source = unnested.render_derived()
+        cells = [source.c[name] for name in names]
+        position = source.c["position"]
+    equal = [column == cell for column, cell in zip(columns, cells, strict=True)]
+    return Matched(source.join(table, and_(table.c.org_id == org_id, *equal)), position)
 
 
 def insert_rows(

@@ -7,7 +7,7 @@ still until the batch has committed.
 from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from redemption_server.rules.commands import (
     Command,
@@ -25,7 +25,7 @@ from redemption_server.rules.facts import (
 )
 from redemption_server.storage import coupon_facts, promotion_facts, reversals
 from redemption_server.storage.catalog_tables import CustomerRow, OrganizationRow
-from redemption_server.storage.dialect import among, table_of
+from redemption_server.storage.dialect import Search, table_of
 
 _organization = table_of(OrganizationRow)
 _customer = table_of(CustomerRow)
@@ -38,6 +38,12 @@ _IDENTIFIER_COLUMNS = {
     IdentifierKind.CARD_NUMBER: _customer.c.card_number,
     IdentifierKind.CARD_EXTERNAL_ID: _customer.c.card_external_id,
 }
+_CUSTOMERS = {
+    kind: Search([column], lambda found: select(_customer).select_from(found.source))
+    for kind, column in _IDENTIFIER_COLUMNS.items()
+}
+_ORGANIZATION = select(_organization).where(_organization.c.id == bindparam("org_id"))
+_ORGANIZATION_HELD = _ORGANIZATION.with_for_update(read=True)
 
 
 def load_facts(
@@ -66,10 +72,8 @@ def load_facts(
 
 def load_organization(connection: Connection, org_id: int, *, hold: bool) -> Organization:
     """The organisation; with `hold` it is kept from changing until the transaction ends."""
-    statement = select(_organization).where(_organization.c.id == org_id)
-    if hold:
-        statement = statement.with_for_update(read=True)
-    return organization_of(connection.execute(statement).one())
+    statement = _ORGANIZATION_HELD if hold else _ORGANIZATION
+    return organization_of(connection.execute(statement, {"org_id": org_id}).one())
 
 
 def organization_of(row: Row[tuple[object, ...]]) -> Organization:
@@ -93,11 +97,10 @@ def load_customers(
             by_kind.setdefault(kind, set()).add(value)
     customers: dict[CustomerIdentifier, Customer] = {}
     for kind, values in by_kind.items():
-        column = _IDENTIFIER_COLUMNS[kind]
         wanted = [int(value) for value in values] if kind is IdentifierKind.ID else list(values)
-        statement = select(_customer).select_from(among(connection, org_id, column, sorted(wanted)))
-        for row in connection.execute(statement):
-            value = str(getattr(row, column.name))
+        rows = [(value,) for value in sorted(wanted)]
+        for row in _CUSTOMERS[kind].run(connection, org_id, rows):
+            value = str(getattr(row, _IDENTIFIER_COLUMNS[kind].name))
             customers[CustomerIdentifier(kind, value)] = _customer_of(row)
     return customers
 

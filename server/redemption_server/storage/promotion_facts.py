@@ -1,9 +1,10 @@
 """Loads promotions, their codes and earned promotions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, asc, desc, select
+from sqlalchemy import Connection, Row, Select, asc, desc, select
 
 from redemption_server.rules.commands import PromotionUse, RedeemPromotions
 from redemption_server.rules.facts import (
@@ -23,12 +24,44 @@ from redemption_server.storage.catalog_tables import (
     PromotionCodeRow,
     PromotionRow,
 )
-from redemption_server.storage.dialect import among, matching, table_of
+from redemption_server.storage.dialect import Matched, Search, table_of
 from redemption_server.storage.instants import optional_from_ms
 
 _promotion = table_of(PromotionRow)
 _code = table_of(PromotionCodeRow)
 _earned = table_of(EarnedPromotionRow)
+
+
+def _with_codes(matched: Matched) -> Select[Any]:
+    """Promotions, each with the first and the last of its codes.
+
+    The two ends of an index tell whether there is no code, one or more, without counting what may
+    be millions.
+    """
+    codes = _code.alias()
+    ends = [
+        select(codes.c.id)
+        .where(codes.c.org_id == _promotion.c.org_id, codes.c.promotion_id == _promotion.c.id)
+        .order_by(direction(codes.c.customer_id), direction(codes.c.id))
+        .limit(1)
+        .correlate(_promotion)
+        .scalar_subquery()
+        for direction in (asc, desc)
+    ]
+    return select(
+        _promotion, ends[0].label("first_code_id"), ends[1].label("last_code_id")
+    ).select_from(matched.source)
+
+
+_PROMOTIONS_WITH_CODES = Search([_promotion.c.id], _with_codes)
+_PROMOTIONS = Search([_promotion.c.id], lambda found: select(_promotion).select_from(found.source))
+_EARNED = Search([_earned.c.id], lambda found: select(_earned).select_from(found.source))
+_CODES = Search([_code.c.code_key], lambda found: select(_code).select_from(found.source))
+_CODES_BY_ID = Search([_code.c.id], lambda found: select(_code).select_from(found.source))
+_LINKED_CODES = Search(
+    [_code.c.promotion_id, _code.c.customer_id],
+    lambda found: select(_code).select_from(found.source).where(_code.c.active),
+)
 
 
 def load(connection: Connection, facts: Facts, commands: Sequence[RedeemPromotions]) -> None:
@@ -45,9 +78,7 @@ def load(connection: Connection, facts: Facts, commands: Sequence[RedeemPromotio
     _load_linked_codes(connection, facts, sorted(pairs))
     earned_ids = sorted({use.earned_promotion_id for use in uses if use.earned_promotion_id})
     if earned_ids:
-        rows = connection.execute(
-            select(_earned).select_from(among(connection, org_id, _earned.c.id, earned_ids))
-        )
+        rows = _EARNED.run(connection, org_id, _rows(earned_ids))
         facts.earned_promotions = {row.id: _earned_of(row) for row in rows}
 
 
@@ -58,15 +89,11 @@ def load_more(
     org_id = facts.organization.id
     missing = sorted(promotion_ids - facts.promotions.keys())
     if missing:
-        rows = connection.execute(
-            select(_promotion).select_from(among(connection, org_id, _promotion.c.id, missing))
-        )
+        rows = _PROMOTIONS.run(connection, org_id, _rows(missing))
         facts.promotions = {**facts.promotions, **{row.id: promotion_of(row) for row in rows}}
     missing = sorted(earned_ids - facts.earned_promotions.keys())
     if missing:
-        rows = connection.execute(
-            select(_earned).select_from(among(connection, org_id, _earned.c.id, missing))
-        )
+        rows = _EARNED.run(connection, org_id, _rows(missing))
         more = {row.id: _earned_of(row) for row in rows}
         facts.earned_promotions = {**facts.earned_promotions, **more}
 
@@ -84,23 +111,8 @@ def _load_promotions(
 ) -> dict[str, str | None]:
     """Fills in the promotions; returns, for those with codes, the only code's id or None."""
     org_id = facts.organization.id
-    codes = _code.alias()
-    # The two ends of an index tell whether there is no code, one or more, without counting what
-    # may be millions.
-    ends = [
-        select(codes.c.id)
-        .where(codes.c.org_id == org_id, codes.c.promotion_id == _promotion.c.id)
-        .order_by(direction(codes.c.customer_id), direction(codes.c.id))
-        .limit(1)
-        .correlate(_promotion)
-        .scalar_subquery()
-        for direction in (asc, desc)
-    ]
-    statement = select(
-        _promotion, ends[0].label("first_code_id"), ends[1].label("last_code_id")
-    ).select_from(among(connection, org_id, _promotion.c.id, promotion_ids))
     promotions, only_code_ids = {}, {}
-    for row in connection.execute(statement):
+    for row in _PROMOTIONS_WITH_CODES.run(connection, org_id, _rows(promotion_ids)):
         promotions[row.id] = promotion_of(row)
         if row.first_code_id is not None:
             only = row.first_code_id == row.last_code_id
@@ -118,29 +130,26 @@ def _load_codes(
     org_id = facts.organization.id
     keys = sorted({fold(use.promo_code) for use in uses if use.promo_code})
     if keys:
-        rows = connection.execute(
-            select(_code).select_from(among(connection, org_id, _code.c.code_key, keys))
-        )
+        rows = _CODES.run(connection, org_id, _rows(keys))
         facts.codes = {row.code_key: _code_of(row) for row in rows}
     only = sorted(code_id for code_id in only_code_ids.values() if code_id)
     if only:
-        rows = connection.execute(
-            select(_code).select_from(among(connection, org_id, _code.c.id, only))
-        )
+        rows = _CODES_BY_ID.run(connection, org_id, _rows(only))
         facts.only_codes = {row.promotion_id: _code_of(row) for row in rows}
 
 
 def _load_linked_codes(connection: Connection, facts: Facts, pairs: list[tuple[str, int]]) -> None:
     if not pairs:
         return
-    columns = [_code.c.promotion_id, _code.c.customer_id]
-    matched = matching(connection, facts.organization.id, columns, pairs)
-    statement = select(_code).select_from(matched.source).where(_code.c.active)
     linked: dict[tuple[str, int], tuple[PromotionCode, ...]] = {}
-    for row in connection.execute(statement):
+    for row in _LINKED_CODES.run(connection, facts.organization.id, pairs):
         key = (row.promotion_id, row.customer_id)
         linked[key] = (*linked.get(key, ()), _code_of(row))
     facts.linked_codes = linked
+
+
+def _rows(values: Iterable[str]) -> list[tuple[str]]:
+    return [(value,) for value in values]
 
 
 def promotion_of(row: Row[tuple[object, ...]]) -> Promotion:

@@ -8,12 +8,13 @@ from sqlalchemy import Connection, Select, select
 from redemption_server.rules.facts import Count, CounterKey, Scope
 from redemption_server.rules.outcomes import UsageChange
 from redemption_server.storage.dialect import (
+    Matched,
+    Search,
     add_to_rows,
     delete_rows,
     insert_returning,
     insert_rows,
     is_sqlite,
-    matching,
     table_of,
 )
 from redemption_server.storage.instants import optional_from_ms, to_ms
@@ -21,6 +22,19 @@ from redemption_server.storage.record_tables import UsageRow
 
 _usage = table_of(UsageRow)
 _KEY = (_usage.c.scope, _usage.c.subject, _usage.c.member, _usage.c.window_start)
+
+
+def _counters(matched: Matched) -> Select[Any]:
+    return (
+        select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
+        .select_from(matched.source)
+        # By position: collations sort keys differently from the inserts of `lock_usage`.
+        .order_by(matched.position)
+    )
+
+
+_READ = Search(_KEY, _counters)
+_LOCK = Search(_KEY, lambda matched: _counters(matched).with_for_update(of=_usage))
 _ADD = (
     "ON CONFLICT (org_id, scope, subject, member, window_start) DO UPDATE SET "
     "used = usage.used + excluded.used, use_limit = excluded.use_limit, "
@@ -52,7 +66,7 @@ def lock_usage(connection: Connection, org_id: int, keys: Sequence[CounterKey]) 
         columns = ", ".join(column.name for column in _KEY)
         inserted = insert_returning(connection, _usage, zeros, "ON CONFLICT DO NOTHING", columns)
         created = {CounterKey(Scope(scope), *rest) for scope, *rest in inserted}
-    _read(connection, _select(connection, org_id, keys).with_for_update(of=_usage), counts)
+    _read(_LOCK.run(connection, org_id, keys), counts)
     return LockedUsage(counts, created)
 
 
@@ -62,22 +76,12 @@ def read_usage(
     """Counters as they are, not kept from changing; the unused ones as zero."""
     counts = {key: Count() for key in keys}
     if keys:
-        _read(connection, _select(connection, org_id, keys), counts)
+        _read(_READ.run(connection, org_id, keys), counts)
     return counts
 
 
-def _select(connection: Connection, org_id: int, keys: Sequence[CounterKey]) -> Select[Any]:
-    matched = matching(connection, org_id, _KEY, keys)
-    return (
-        select(*_KEY, _usage.c.used, _usage.c.last_at_ms)
-        .select_from(matched.source)
-        # By position, not by key: collations sort text differently from the inserts above.
-        .order_by(matched.position)
-    )
-
-
-def _read(connection: Connection, statement: Select[Any], counts: dict[CounterKey, Count]) -> None:
-    for scope, subject, member, window_start, used, last_at_ms in connection.execute(statement):
+def _read(rows: Iterable[Any], counts: dict[CounterKey, Count]) -> None:
+    for scope, subject, member, window_start, used, last_at_ms in rows:
         key = CounterKey(Scope(scope), subject, member, window_start)
         counts[key] = Count(used, optional_from_ms(last_at_ms))
 
