@@ -3,9 +3,9 @@
     python -m benchmarks.feed_cost
 
 Two servers, one that tells and one that nobody listens to, get the same durable redemptions in
-alternation, from a process of its own; so do the watchers and the receiver of the webhook have
-theirs. All share the processors of the machine, so beside throughputs it compares the processor
-time of the servers, from the kernel. Then it measures how far behind watchers are at a steady rate.
+alternation, from ghz; the watchers and the receiver of the webhook have processes of their own. All
+share the processors of the machine, so beside throughputs it compares the processor time of the
+servers, from the kernel. Then it measures how far behind watchers are at a steady rate.
 """
 
 import argparse
@@ -18,9 +18,8 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.feed_servers import WATCHERS, Round, Server, Told, servers
+from benchmarks.feed_servers import IN_FLIGHT, WATCHERS, Round, Server, Told, servers
 
-IN_FLIGHT = 64
 RATIO_AT_LEAST = 0.9
 DRAINED_WITHIN_SECONDS = 60.0
 LAG_BELOW_MS = 1_000
@@ -31,18 +30,17 @@ _SLOWER = 0.8
 
 async def measure_cost(told: Told, quiet: Server, rounds: int, calls: int) -> dict[str, Any]:
     """Throughputs and processor times with and without listeners, in alternation."""
-    load = {"calls": calls, "in_flight": IN_FLIGHT}
     with_, without, whole = [], [], []
     for number in range(rounds):
         if number % 2:
-            without.append(await quiet.load("closed", **load))
+            without.append(await quiet.load(calls))
         before = told.server.cpu_seconds()
-        with_.append(await told.server.load("closed", **load))
+        with_.append(await told.server.load(calls))
         await told.watched()
         await told.drained(_PATIENCE_SECONDS)
         whole.append((told.server.cpu_seconds() - before) / calls * 1e6)
         if not number % 2:
-            without.append(await quiet.load("closed", **load))
+            without.append(await quiet.load(calls))
     return {
         "per_second_with": _spread(one.per_second for one in with_),
         "per_second_without": _spread(one.per_second for one in without),
@@ -59,7 +57,7 @@ async def measure_cost(told: Told, quiet: Server, rounds: int, calls: int) -> di
 async def measure_drain(told: Told, calls: int) -> dict[str, Any]:
     """How long after a long load the webhook has been told everything."""
     before = (await told.drained(0))["received"]
-    load = await told.server.load("closed", calls=calls, in_flight=IN_FLIGHT)
+    load = await told.server.load(calls)
     await told.watched()
     drained = await told.drained(2 * DRAINED_WITHIN_SECONDS)
     return {
@@ -77,7 +75,7 @@ async def measure_lag(told: Told, rate: float, seconds: float) -> dict[str, Any]
     """How late events reach watchers at a steady rate: the highest up to `rate` that is kept up."""
     while True:
         await told.watched()
-        load: Round = await told.server.load("opened", rate=rate, seconds=seconds)
+        load: Round = await told.server.load_steadily(rate, seconds)
         lags = await told.watched()
         if load.per_second >= rate * _SUSTAINED:
             break
@@ -103,7 +101,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures, and which bounds were missed."""
     async with servers() as (told, quiet):
         for server in (told.server, quiet):
-            await server.load("closed", calls=arguments.calls, in_flight=IN_FLIGHT)
+            await server.load(arguments.calls)
         await told.watched()
         await told.drained(_PATIENCE_SECONDS)
         cost = await measure_cost(told, quiet, arguments.rounds, arguments.calls)

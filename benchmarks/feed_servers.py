@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import children
+from benchmarks import children, requests
 from benchmarks.children import Child
 from benchmarks.generator import PROMOTIONS
+from benchmarks.loads import REDEEM_PROMOTIONS, GrpcLoad
 from benchmarks.receiver import SECRET
 from tests.support import catalogs
 from tests.support.process import run
 from tests.support.process import started as started_command
 
 WATCHERS = 3
+IN_FLIGHT = 64
 _PATIENCE_SECONDS = 600.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -39,6 +41,7 @@ class Server:
     pid: int
     port: int
     generator: Child
+    most: GrpcLoad
     sequence: int = 0
 
     def cpu_seconds(self) -> float:
@@ -46,10 +49,18 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
-    async def load(self, what: str, **details: Any) -> Round:
-        """Has the generator send."""
+    async def load(self, calls: int) -> Round:
+        """So many redemptions as fast as they go, with so little work for the machine as can be."""
         before = self.cpu_seconds()
-        sent = await self.generator.ask(what, **details)
+        sent = await asyncio.to_thread(self.most.send, self.port, calls)
+        cpu = self.cpu_seconds() - before
+        self.sequence += calls
+        return Round(calls, sent.per_second, cpu / calls * 1e6)
+
+    async def load_steadily(self, rate: float, seconds: float) -> Round:
+        """Redemptions at a steady rate."""
+        before = self.cpu_seconds()
+        sent = await self.generator.ask("opened", rate=rate, seconds=seconds)
         cpu, calls = self.cpu_seconds() - before, sent["calls"]
         self.sequence += calls
         return Round(calls, calls / sent["seconds"], cpu / calls * 1e6)
@@ -66,7 +77,7 @@ class Told:
     async def begin(self) -> None:
         """Begins to watch, and waits until the webhook has begun."""
         while not (await self.receiver.ask("reached", sequence=1, within=0.5))["received"]:
-            await self.server.load("closed", calls=1, in_flight=1)
+            await self.server.load_steadily(1, 1)
         begun = await self.watchers.ask("begin", count=WATCHERS)
         assert begun["sequence"] == self.server.sequence
         await self.drained(_PATIENCE_SECONDS)
@@ -103,7 +114,11 @@ async def serving(folder: Path, *webhooks: dict[str, Any]) -> AsyncIterator[Serv
     with started_command("server", folder=folder, catalog=catalog.name, **settings) as process:
         port = process.port("gRPC server listens")
         async with children.started("benchmarks.generator", port) as generator:
-            server = Server(process.pid, port, generator)
+            protoset = folder / "image.binpb"
+            requests.write_protoset(protoset)
+            data = requests.redeem_promotions()
+            most = GrpcLoad(REDEEM_PROMOTIONS, data, IN_FLIGHT, protoset)
+            server = Server(process.pid, port, generator, most)
             yield server
         process.signal(signal.SIGTERM)
         assert not await asyncio.to_thread(process.wait)

@@ -30,18 +30,6 @@ class Generator:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Any = PromotionRedemptionServiceStub(channel)  # type: ignore[no-untyped-call]
 
-    async def closed(self, calls: int, in_flight: int) -> dict[str, Any]:
-        """So many calls, so many of them in flight at any time."""
-        left = iter(range(calls))
-
-        async def caller() -> None:
-            for _ in left:
-                await self._redeem()
-
-        begun = time.monotonic()
-        await asyncio.gather(*(caller() for _ in range(in_flight)))
-        return {"calls": calls, "seconds": time.monotonic() - begun}
-
     async def opened(self, rate: float, seconds: float) -> dict[str, Any]:
         """Calls at a steady rate, whether or not those before are answered.
 
@@ -88,10 +76,10 @@ class Generator:
 
 
 async def main(port: int) -> None:
-    """Answers `closed` and `opened`."""
+    """Answers `opened`."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         generator = Generator(channel)
-        await answer({"closed": generator.closed, "opened": generator.opened})
+        await answer({"opened": generator.opened})
 
 
 if __name__ == "__main__":

@@ -48,12 +48,19 @@ class GrpcLoad:
 
     def run(self, port: int, seconds: float) -> Measured:
         """Sends for so long, and waits for what is under way. Raises LoadError."""
+        return self._send(port, "-z", f"{seconds}s", "--duration-stop", "wait")
+
+    def send(self, port: int, calls: int) -> Measured:
+        """Sends so many calls. Raises LoadError."""
+        return self._send(port, "-n", str(calls))
+
+    def _send(self, port: int, *amount: str) -> Measured:
         command = [
             _generator("ghz"),
             *("--insecure", "--protoset", str(self.protoset), "--call", self.call),
             *("-d", self.data, "-m", json.dumps({"authorization": basic()})),
             *("-c", str(self.in_flight), "--connections", str(min(_CONNECTIONS, self.in_flight))),
-            *("-z", f"{seconds}s", "--duration-stop", "wait", "-O", "json"),
+            *(*amount, "-O", "json"),
             f"127.0.0.1:{port}",
         ]
         report = json.loads(_output(command))

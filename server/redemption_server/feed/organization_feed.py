@@ -24,7 +24,7 @@ _KEPT_MAX = 5_000
 # Other servers on the database, and whoever else writes to it, do not tell.
 _POLL_SECONDS = 0.25
 # Busy servers commit many times in between; reading after each would cost the writer.
-_PAUSE_SECONDS = 0.2
+_PAUSE_SECONDS = 0.4
 _RETRY_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 

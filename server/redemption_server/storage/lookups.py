@@ -26,7 +26,7 @@ from redemption_server.storage.catalog_tables import (
     PromotionCodeRow,
     PromotionRow,
 )
-from redemption_server.storage.dialect import among, table_of
+from redemption_server.storage.dialect import Matched, Search, among, table_of
 from redemption_server.storage.facts import organization_of
 from redemption_server.storage.instants import from_ms
 from redemption_server.storage.record_tables import (
@@ -177,16 +177,16 @@ def find_redemptions(
     newest = [_newest(org_id, code.id, before, count).subquery() for code in codes]
     ids = union_all(*(select(part.c.id) for part in newest)).subquery()
     wanted = connection.execute(select(ids.c.id).order_by(ids.c.id.desc()).limit(count))
-    statement = _records(connection, org_id, list(wanted.scalars()))
+    rows = _RECORDS.run(connection, org_id, [(record_id,) for record_id in wanted.scalars()])
     spelled = {code.id: code.code for code in codes}
-    return [_found(row, spelled) for row in connection.execute(statement)]
+    return [_found(row, spelled) for row in rows]
 
 
 def load_redemptions(
     connection: Connection, org_id: int, ids: Sequence[str]
 ) -> list[FoundRedemption]:
     """Records by their ids."""
-    rows = connection.execute(_records(connection, org_id, ids)).all()
+    rows = _RECORDS.run(connection, org_id, [(record_id,) for record_id in ids]).all()
     code_ids = sorted({row.code_id for row in rows if row.code_id})
     spelled = {"": ""}
     if code_ids:
@@ -244,7 +244,8 @@ def _newest(org_id: int, code_id: str, before: str, count: int) -> Select[Any]:
     return statement.where(_redemption.c.id < before) if before else statement
 
 
-def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[Any]:
+def _records(matched: Matched) -> Select[Any]:
+    org_id = _redemption.c.org_id
     return (
         select(
             _redemption.c.id,
@@ -277,8 +278,7 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
             _reversed.c.returned,
         )
         .select_from(
-            among(connection, org_id, _redemption.c.id, ids)
-            .join(
+            matched.source.join(
                 _transaction,
                 (_transaction.c.org_id == org_id)
                 & (_transaction.c.id == _redemption.c.transaction_id),
@@ -300,6 +300,9 @@ def _records(connection: Connection, org_id: int, ids: Sequence[str]) -> Select[
     )
 
 
+_RECORDS = Search([_redemption.c.id], _records)
+
+
 def _found(row: Row[Any], spelled: dict[str, str]) -> FoundRedemption:
     # The columns come as FoundRedemption has them. By position: feeds read very many.
     cells: list[Any] = list(row)
@@ -317,7 +320,7 @@ def _found(row: Row[Any], spelled: dict[str, str]) -> FoundRedemption:
     return FoundRedemption._make(cells)
 
 
-def _is_reversed(org_id: int) -> ColumnElement[bool]:
+def _is_reversed(org_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     return and_(
         _reversed.c.org_id == org_id,
         _reversed.c.kind == int(RecordKind.PROMOTION_REDEMPTION),
