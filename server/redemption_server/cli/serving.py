@@ -11,7 +11,7 @@ import typer
 
 from redemption_server.cli.common import EXIT_FAILED, start
 from redemption_server.cli.common import run as run_command
-from redemption_server.open_files import allow_open_files
+from redemption_server.process import allow_open_files, collect_garbage_seldom
 from redemption_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _serve(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         await run(stopped)
 
     allow_open_files()
+    collect_garbage_seldom()
     run_command(until_signalled())
 
 
