@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -90,11 +90,32 @@ def moments(trace: Path) -> Iterator[Moment]:
 @contextmanager
 def traced(*arguments: str, folder: Path, trace: Path, **settings: str) -> Iterator[Process]:
     """Starts `redemption …` under strace; its process id is the command's own."""
+    options = ["-q", "-yy", "-xx", "-s", str(_STRING_BYTES), "-e", f"trace={_TRACED}"]
+    with _under_strace([*options, "-o", str(trace)], arguments, folder, settings) as process:
+        yield process
+
+
+@contextmanager
+def with_slow_commits(
+    *arguments: str, folder: Path, milliseconds: int, **settings: str
+) -> Iterator[Process]:
+    """Starts `redemption …` on a disk that takes at least `milliseconds` to make a write durable."""
+    calls = "fsync,fdatasync"
+    delay = f"inject={calls}:delay_exit={milliseconds * 1_000}"
+    # Only those calls stop the process: the others run at their own speed.
+    options = ["--seccomp-bpf", "-qq", "-e", f"trace={calls}", "-e", delay]
+    with _under_strace([*options, "-o", "/dev/null"], arguments, folder, settings) as process:
+        yield process
+
+
+@contextmanager
+def _under_strace(
+    options: Sequence[str], arguments: Sequence[str], folder: Path, settings: dict[str, str]
+) -> Iterator[Process]:
     assert STRACE
-    options = ["-D", "-f", "-q", "-yy", "-xx", "-s", str(_STRING_BYTES), "-e", f"trace={_TRACED}"]
     process = Process(
         subprocess.Popen(
-            [STRACE, *options, "-o", str(trace), str(COMMAND), *arguments],
+            [STRACE, "-D", "-f", *options, str(COMMAND), *arguments],
             cwd=folder,
             env=environment(grpc_address="127.0.0.1:0", log_format="json", **settings),
             stdout=subprocess.DEVNULL,
