@@ -99,9 +99,9 @@ def traced(*arguments: str, folder: Path, trace: Path, **settings: str) -> Itera
 def with_slow_commits(
     *arguments: str, folder: Path, milliseconds: int, **settings: str
 ) -> Iterator[Process]:
-    """Starts `redemption …` on a disk that takes at least `milliseconds` to make a write durable."""
+    """Starts `redemption …` on a disk that takes that long, at least, to make a write durable."""
     calls = "fsync,fdatasync"
-    delay = f"inject={calls}:delay_exit={milliseconds * 1_000}"
+    delay = f"inject={calls}:delay_exit={milliseconds}ms"
     # Only those calls stop the process: the others run at their own speed.
     options = ["--seccomp-bpf", "-qq", "-e", f"trace={calls}", "-e", delay]
     with _under_strace([*options, "-o", "/dev/null"], arguments, folder, settings) as process:
