@@ -129,7 +129,12 @@ async def running_server(
         methods: list[Method | StreamMethod] = [m for s in services for m in s.methods()]
         gate = Gate(authenticator, rate_limiter, settings.unknown_codes_per_minute)
         pipeline = Pipeline(gate)
-        server = GrpcServer(pipeline, methods, TrustedProxies(settings.trusted_proxies))
+        server = GrpcServer(
+            pipeline,
+            methods,
+            TrustedProxies(settings.trusted_proxies),
+            reuse_port=settings.grpc_reuse_port,
+        )
         async with AsyncExitStack() as running:
             # What is entered first ends last.
             running.callback(_log_end, queue, database)

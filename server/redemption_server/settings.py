@@ -85,6 +85,7 @@ class Settings(BaseSettings):
         description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
     )
     grpc_address: Address = Field(default="127.0.0.1:50051", description="HOST:PORT")
+    grpc_reuse_port: bool = Field(default=False, description="true or false")
     http_address: Address = Field(default="127.0.0.1:8080", description="HOST:PORT")
     server_target: str = Field(
         default="dns:///127.0.0.1:50051",

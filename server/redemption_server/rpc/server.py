@@ -62,18 +62,23 @@ class PortTakenError(Exception):
 
 
 class GrpcServer:
-    """Serves methods over gRPC; make it inside the event loop that runs it."""
+    """Serves methods over gRPC; make it inside the event loop that runs it.
+
+    With `reuse_port` servers that all say so share an address; each connection stays with one.
+    """
 
     def __init__(
         self,
         pipeline: Pipeline,
         methods: Iterable[Method | StreamMethod],
         proxies: TrustedProxies,
+        *,
+        reuse_port: bool,
     ) -> None:
         self._server = make_server(
             [
                 # Two servers must never share a port without being told to.
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(reuse_port)),
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
                 # Calls of a burst wait for the service's own word instead of being cut off.
                 ("grpc.server.max_pending_requests", PENDING_MAX),
