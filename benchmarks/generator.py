@@ -6,6 +6,7 @@ It runs in a process of its own, so that its interpreter is not the server's.
 """
 
 import asyncio
+import gc
 import random
 import sys
 import time
@@ -77,6 +78,8 @@ class Generator:
 
 async def main(port: int) -> None:
     """Answers `opened`."""
+    # Its own pauses are not the server's.
+    gc.disable()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         generator = Generator(channel)
         await answer({"opened": generator.opened})

@@ -113,6 +113,6 @@ def organization(**changes: Any) -> dict[str, Any]:
     unlimited = {"max_redemptions_per_coupon": "unlimited", "same_customer_may_repeat": True}
     return catalogs.organization(
         promotions=[*promotions, limited],
-        coupon_series=[catalogs.series(SERIES, **unlimited)],
+        coupon_series=[catalogs.series(SERIES, coupons=[], **unlimited)],
         **changes,
     )
