@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 from redemption_server.rules.facts import Operation, RequestKey
 from redemption_server.storage.answers import Kept, pack, unpack
 from redemption_server.storage.dialect import (
+    Search,
     delete_rows,
     insert_returning,
     insert_rows,
-    matching,
     table_of,
 )
 from redemption_server.storage.instants import to_ms
@@ -23,6 +23,12 @@ from redemption_server.storage.record_tables import ClaimRow
 
 _claim = table_of(ClaimRow)
 _KEY_COLUMNS = [_claim.c.operation, _claim.c.key]
+_ANSWERS = Search(
+    _KEY_COLUMNS,
+    lambda found: select(*_KEY_COLUMNS, _claim.c.content, _claim.c.answer).select_from(
+        found.source
+    ),
+)
 _KEEP_ANSWER = (
     "ON CONFLICT (org_id, operation, key) DO UPDATE "
     "SET content = excluded.content, answer = excluded.answer"
@@ -66,12 +72,8 @@ def load_answers(
     if not keys:
         return {}
     rows = [(int(operation), key) for operation, key in keys]
-    matched = matching(connection, org_id, _KEY_COLUMNS, rows)
-    statement = select(
-        _claim.c.operation, _claim.c.key, _claim.c.content, _claim.c.answer
-    ).select_from(matched.source)
     found = {}
-    for row in connection.execute(statement):
+    for row in _ANSWERS.run(connection, org_id, rows):
         if row.answer is not None:
             key = RequestKey(Operation(row.operation), row.key)
             found[key] = unpack(key.operation, row.content, row.answer)

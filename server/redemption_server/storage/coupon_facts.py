@@ -20,7 +20,7 @@ _SERIES = Search([_series.c.id], lambda found: select(_series).select_from(found
 def load(connection: Connection, facts: Facts, code_keys: Sequence[str]) -> None:
     """Fills in the coupons with the codes, and their series."""
     org_id = facts.organization.id
-    coupons = _COUPONS.run(connection, org_id, [(key,) for key in code_keys])
+    coupons = _COUPONS.run_for(connection, org_id, code_keys)
     facts.coupons = {row.code_key: coupon_of(row) for row in coupons}
     load_more_series(connection, facts, {coupon.series_id for coupon in facts.coupons.values()})
 
@@ -30,7 +30,7 @@ def load_more_series(connection: Connection, facts: Facts, series_ids: set[int])
     missing = sorted(series_ids - facts.series.keys())
     if missing:
         org_id = facts.organization.id
-        rows = _SERIES.run(connection, org_id, [(series_id,) for series_id in missing])
+        rows = _SERIES.run_for(connection, org_id, missing)
         facts.series = {**facts.series, **{row.id: series_of(row) for row in rows}}
 
 

@@ -95,14 +95,26 @@ class Search:
         self._build = build
         self._statements: dict[bool, Select[Any]] = {}
 
-    def run(self, connection: Connection, org_id: int, rows: Sequence[Row]) -> CursorResult[Any]:
-        """Searches for `rows`, whose cells are in the order of the columns."""
+    def run(
+        self, connection: Connection, org_id: int, rows: Sequence[Row], **more: object
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Searches for `rows`, whose cells are in the order of the columns.
+
+        `more` are values of parameters that the statement has beside them.
+        """
         sqlite = is_sqlite(connection)
         if sqlite not in self._statements:
             self._statements[sqlite] = self._build(self._parameters(sqlite))
         values = _parameter_values(sqlite, len(self._columns), rows)
         named = {f"searched_{i}": value for i, value in enumerate(values)}
-        return connection.execute(self._statements[sqlite], {"searched_org_id": org_id, **named})
+        parameters = {"searched_org_id": org_id, **named, **more}
+        return connection.execute(self._statements[sqlite], parameters)
+
+    def run_for(
+        self, connection: Connection, org_id: int, values: Iterable[Any], **more: object
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """`run` for a search by one column, whose `values` are distinct."""
+        return self.run(connection, org_id, [(value,) for value in values], **more)
 
     def _parameters(self, sqlite: bool) -> Matched:  # noqa: FBT001 — which of the two engines
         types = _parameter_types(sqlite, self._columns)

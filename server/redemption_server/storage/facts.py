@@ -98,8 +98,7 @@ def load_customers(
     customers: dict[CustomerIdentifier, Customer] = {}
     for kind, values in by_kind.items():
         wanted = [int(value) for value in values] if kind is IdentifierKind.ID else list(values)
-        rows = [(value,) for value in sorted(wanted)]
-        for row in _CUSTOMERS[kind].run(connection, org_id, rows):
+        for row in _CUSTOMERS[kind].run_for(connection, org_id, sorted(wanted)):
             value = str(getattr(row, _IDENTIFIER_COLUMNS[kind].name))
             customers[CustomerIdentifier(kind, value)] = _customer_of(row)
     return customers

@@ -1,6 +1,6 @@
 """Loads promotions, their codes and earned promotions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -78,7 +78,7 @@ def load(connection: Connection, facts: Facts, commands: Sequence[RedeemPromotio
     _load_linked_codes(connection, facts, sorted(pairs))
     earned_ids = sorted({use.earned_promotion_id for use in uses if use.earned_promotion_id})
     if earned_ids:
-        rows = _EARNED.run(connection, org_id, _rows(earned_ids))
+        rows = _EARNED.run_for(connection, org_id, earned_ids)
         facts.earned_promotions = {row.id: _earned_of(row) for row in rows}
 
 
@@ -89,11 +89,11 @@ def load_more(
     org_id = facts.organization.id
     missing = sorted(promotion_ids - facts.promotions.keys())
     if missing:
-        rows = _PROMOTIONS.run(connection, org_id, _rows(missing))
+        rows = _PROMOTIONS.run_for(connection, org_id, missing)
         facts.promotions = {**facts.promotions, **{row.id: promotion_of(row) for row in rows}}
     missing = sorted(earned_ids - facts.earned_promotions.keys())
     if missing:
-        rows = _EARNED.run(connection, org_id, _rows(missing))
+        rows = _EARNED.run_for(connection, org_id, missing)
         more = {row.id: _earned_of(row) for row in rows}
         facts.earned_promotions = {**facts.earned_promotions, **more}
 
@@ -112,7 +112,7 @@ def _load_promotions(
     """Fills in the promotions; returns, for those with codes, the only code's id or None."""
     org_id = facts.organization.id
     promotions, only_code_ids = {}, {}
-    for row in _PROMOTIONS_WITH_CODES.run(connection, org_id, _rows(promotion_ids)):
+    for row in _PROMOTIONS_WITH_CODES.run_for(connection, org_id, promotion_ids):
         promotions[row.id] = promotion_of(row)
         if row.first_code_id is not None:
             only = row.first_code_id == row.last_code_id
@@ -130,11 +130,11 @@ def _load_codes(
     org_id = facts.organization.id
     keys = sorted({fold(use.promo_code) for use in uses if use.promo_code})
     if keys:
-        rows = _CODES.run(connection, org_id, _rows(keys))
+        rows = _CODES.run_for(connection, org_id, keys)
         facts.codes = {row.code_key: _code_of(row) for row in rows}
     only = sorted(code_id for code_id in only_code_ids.values() if code_id)
     if only:
-        rows = _CODES_BY_ID.run(connection, org_id, _rows(only))
+        rows = _CODES_BY_ID.run_for(connection, org_id, only)
         facts.only_codes = {row.promotion_id: _code_of(row) for row in rows}
 
 
@@ -146,10 +146,6 @@ def _load_linked_codes(connection: Connection, facts: Facts, pairs: list[tuple[s
         key = (row.promotion_id, row.customer_id)
         linked[key] = (*linked.get(key, ()), _code_of(row))
     facts.linked_codes = linked
-
-
-def _rows(values: Iterable[str]) -> list[tuple[str]]:
-    return [(value,) for value in values]
 
 
 def promotion_of(row: Row[tuple[object, ...]]) -> Promotion:

@@ -16,7 +16,7 @@ from redemption_server.rules.outcomes import (
     RecordedTransaction,
     RecordedUse,
 )
-from redemption_server.storage.dialect import among, insert_rows, table_of
+from redemption_server.storage.dialect import Search, insert_rows, table_of
 from redemption_server.storage.instants import from_ms, to_ms
 from redemption_server.storage.record_tables import (
     CouponRedemptionRow,
@@ -31,6 +31,15 @@ _redemption = table_of(PromotionRedemptionRow)
 _coupon_redemption = table_of(CouponRedemptionRow)
 _event = table_of(EventRow)
 _event_sequence = table_of(EventSequenceRow)
+
+_TRANSACTIONS = Search(
+    [_transaction.c.transaction_identifier],
+    lambda found: select(_transaction).select_from(found.source),
+)
+_USES = Search(
+    [_redemption.c.transaction_id],
+    lambda found: select(_redemption).select_from(found.source).order_by(_redemption.c.id),
+)
 
 
 class EventKind(IntEnum):
@@ -92,19 +101,10 @@ def load_transactions(
     """The recorded transactions among the identifiers, with their uses in request order."""
     if not identifiers:
         return {}
-    rows = connection.execute(
-        select(_transaction).select_from(
-            among(connection, org_id, _transaction.c.transaction_identifier, identifiers)
-        )
-    ).mappings()
+    rows = _TRANSACTIONS.run_for(connection, org_id, identifiers).mappings()
     transactions = {row["id"]: row for row in rows}
     uses: dict[str, list[RowMapping]] = {transaction_id: [] for transaction_id in transactions}
-    statement = (
-        select(_redemption)
-        .select_from(among(connection, org_id, _redemption.c.transaction_id, list(transactions)))
-        .order_by(_redemption.c.id)
-    )
-    for row in connection.execute(statement).mappings():
+    for row in _USES.run_for(connection, org_id, transactions).mappings():
         uses[row["transaction_id"]].append(row)
     return {
         RequestKey(Operation.REDEEM_PROMOTIONS, row["transaction_identifier"]): _recorded(
