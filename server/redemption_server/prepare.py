@@ -55,8 +55,7 @@ def _must_exist(url: str) -> None:
 
 async def _check_schema(database: Database, url: str) -> None:
     try:
-        async with database.read() as connection:
-            version = await connection.run_sync(schema_version)
+        version = await database.read(schema_version)
     except (OSError, SQLAlchemyError) as error:
         raise _cannot_open(url, error) from error
     if not fits(version):

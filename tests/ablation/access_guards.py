@@ -176,8 +176,8 @@ ACCESS_GUARDS = (
         "cancelled readers",
         "who gives up waiting takes no connection along",
         "storage/database.py",
-        "        return sqlite.ReaderConnection(self._readers)\n",
-        "        return self._readers.connect()\n",
+        "        async with sqlite.ReporterConnection(self._reporters) as connection:\n",
+        "        async with self._reporters.connect() as connection:\n",
         "tests/storage/test_database.py::test_readers_that_are_cancelled_leave_nothing_behind",
     ),
     _guard(

@@ -19,7 +19,6 @@ from redemption_server.rules.outcomes import (
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.schema import METADATA
-from sqlalchemy import text
 
 from tests.commit.dry_runs import command_of, organizations, requests
 from tests.support.desk import Desk
@@ -30,18 +29,14 @@ _org_ids = itertools.count(1_000)
 
 async def everything(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables."""
-    async with desk.database.read() as connection:
-        return {
-            table: sorted(
-                map(tuple, await connection.execute(text(f'SELECT * FROM "{table}"'))), key=repr
-            )
-            for table in METADATA.tables
-        }
+    return {
+        table: sorted(await desk.rows(f'SELECT * FROM "{table}"'), key=repr)
+        for table in METADATA.tables
+    }
 
 
 async def dry_run(desk: Desk, command: Command) -> Tried:
-    async with desk.database.read() as connection:
-        return await connection.run_sync(DryRun(command, desk.clock.now))
+    return await desk.database.read(DryRun(command, desk.clock.now))
 
 
 def told(outcome: Outcome) -> Any:

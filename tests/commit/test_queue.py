@@ -41,8 +41,8 @@ class Gate:
 
         return await self._database.transact(spoiled)
 
-    def read(self) -> Any:
-        return self._database.read()
+    async def read(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self._database.read(work, *args, **kwargs)
 
     def ensure_up(self) -> None:
         self._database.ensure_up()

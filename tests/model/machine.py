@@ -22,7 +22,7 @@ from redemption_server.rules.commands import Caller, Command
 from redemption_server.rules.outcomes import Granted, Outcome, Replayed
 from redemption_server.rules.refusals import Violation
 from redemption_server.storage.verify.findings import Finding
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from tests.storage.ledger import find
 from tests.support import catalogs
@@ -172,15 +172,14 @@ class Stage:
     def read(self, statements: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
         """What each statement finds of the organisation, which it names `:org`."""
 
-        async def found() -> dict[str, list[tuple[Any, ...]]]:
-            async with self._desks[0].database.read() as connection:
-                results = {
-                    name: await connection.execute(text(statement), {"org": self._org_id})
-                    for name, statement in statements.items()
-                }
-                return {name: [tuple(row) for row in rows] for name, rows in results.items()}
+        def found(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+            results = {
+                name: connection.execute(text(statement), {"org": self._org_id})
+                for name, statement in statements.items()
+            }
+            return {name: [tuple(row) for row in rows] for name, rows in results.items()}
 
-        rows: dict[str, list[tuple[Any, ...]]] = self._run(found())
+        rows: dict[str, list[tuple[Any, ...]]] = self._run(self._desks[0].database.read(found))
         return rows
 
 

@@ -22,14 +22,14 @@ from redemption_server.storage.instants import to_ms
 from redemption_server.storage.schema import METADATA
 from redemption_server.storage.verify.checks import CHECKS
 from redemption_server.storage.verify.findings import FINDINGS_MAX, Finding
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from tests.storage import reversed_ledger
 from tests.storage.reversed_ledger import Reverser
 from tests.support import catalogs
 from tests.support.catalogs import CUSTOMER, ORG, OTHER_CUSTOMER, OTHER_ORG, promotion, series
 from tests.support.clock import ODD_DATE
-from tests.support.desk import Desk, coupon, open_desk, use
+from tests.support.desk import Desk, coupon, open_desk, rows_of, use
 
 VISITOR = 503
 ANONYMOUS = -1
@@ -351,8 +351,7 @@ class Ledger(NamedTuple):
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement finds."""
-        async with self.database.read() as connection:
-            return [tuple(row) for row in await connection.execute(text(statement))]
+        return await rows_of(self.database, statement)
 
     async def findings(self, *statements: str) -> dict[int, Findings]:
         """What verifying finds in each organisation once the statements have run."""

@@ -73,8 +73,7 @@ async def numbers(desk: Desk, org_id: int = ORG) -> list[int]:
 
 
 async def through(desk: Desk, org_id: int = ORG) -> int:
-    async with desk.database.read() as connection:
-        return (await connection.run_sync(retention.pruned, org_id)).events_through
+    return (await desk.database.read(retention.pruned, org_id)).events_through
 
 
 async def is_healthy(desk: Desk) -> bool:

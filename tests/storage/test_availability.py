@@ -49,8 +49,7 @@ class Watched:
             return refused
 
     async def read(self) -> None:
-        async with self.database.read() as connection:
-            await connection.execute(text("SELECT 1"))
+        await self.database.read(lambda connection: connection.execute(text("SELECT 1")).one())
 
     async def becomes(self, state: State, seconds: float = 10) -> float:
         """Returns when it is in a state, and after how many seconds."""

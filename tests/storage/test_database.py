@@ -22,14 +22,14 @@ from redemption_server.storage import schema
 from redemption_server.storage.database import ATTEMPTS_MAX, Database, open_database
 from redemption_server.storage.failures import MustRepeat
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 ADD = text("INSERT INTO event_sequence (org_id, last) VALUES (1, 1)")
 COUNT = text("SELECT count(*) FROM event_sequence")
 
 
 async def count(database: Database) -> int:
-    async with database.read() as connection:
-        return int((await connection.execute(COUNT)).scalar_one())
+    return await database.read(lambda connection: int(connection.execute(COUNT).scalar_one()))
 
 
 async def test_work_that_must_repeat_runs_again_from_the_start(database_url: str) -> None:
@@ -114,8 +114,10 @@ async def test_a_committed_write_is_in_the_file_through_fsync(sqlite_url: str) -
 
 async def test_a_reader_cannot_write(sqlite_url: str) -> None:
     database = open_database(sqlite_url)
-    async with database.read() as connection:
-        with pytest.raises(Exception, match="readonly"):
+    with pytest.raises(OperationalError, match="readonly"):
+        await database.read(lambda connection: connection.execute(ADD).rowcount)
+    async with database.snapshot() as connection:
+        with pytest.raises(OperationalError, match="readonly"):
             await connection.execute(ADD)
     await database.close()
 
@@ -178,8 +180,7 @@ async def test_migrating_from_empty_gives_the_schema_of_the_tables(database_url:
 async def test_migrating_again_changes_nothing(database_url: str) -> None:
     await schema.migrate_url(database_url)
     database = open_database(database_url)
-    async with database.read() as connection:
-        assert await connection.run_sync(schema.schema_version) == schema.SCHEMA_VERSION
+    assert await database.read(schema.schema_version) == schema.SCHEMA_VERSION
     await database.close()
 
 
@@ -212,8 +213,8 @@ async def test_a_schema_of_a_newer_release_is_left_alone_and_served(database_url
     await set_version(database_url, "9999")
     await schema.migrate_url(database_url)
     settings = Settings(database_url=SecretStr(database_url))
-    async with open_prepared_database(settings) as database, database.read() as connection:
-        assert await connection.run_sync(schema.schema_version) == "9999"
+    async with open_prepared_database(settings) as database:
+        assert await database.read(schema.schema_version) == "9999"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -232,12 +233,15 @@ async def test_readers_that_are_cancelled_leave_nothing_behind(sqlite_url: str) 
     database = open_database(sqlite_url)
 
     async def read() -> None:
-        async with database.read() as connection:
+        await database.read(lambda c: [c.execute(text("SELECT 1")).all() for _ in range(3)])
+
+    async def report() -> None:
+        async with database.snapshot() as connection:
             for _ in range(3):
                 await connection.run_sync(lambda c: c.execute(text("SELECT 1")).all())
 
     for _ in range(100):
-        readers = [asyncio.create_task(read()) for _ in range(12)]
+        readers = [asyncio.create_task(look()) for look in (read, report) for _ in range(6)]
         for _ in range(chance.randrange(40)):
             await asyncio.sleep(0)
         for reader in readers * 2:
@@ -246,5 +250,6 @@ async def test_readers_that_are_cancelled_leave_nothing_behind(sqlite_url: str) 
         await asyncio.gather(*readers, return_exceptions=True)
     gc.collect()
     await read()
+    await report()
     await database.close()
     assert wrong == []

@@ -298,8 +298,8 @@ class FailsWhenRepeated:
     def ensure_up(self) -> None:
         self._database.ensure_up()
 
-    def read(self) -> Any:
-        return self._database.read()
+    async def read(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self._database.read(work, *args, **kwargs)
 
     def snapshot(self) -> Any:
         return self._database.snapshot()

@@ -257,9 +257,7 @@ DAMAGE = (
 
 
 async def damage(org_id: int, desk: Desk) -> None:
-    async with desk.database.read() as connection:
-        files = await connection.exec_driver_sql("PRAGMA database_list")
-        file = files.one().file
+    ((*_, file),) = await desk.rows("PRAGMA database_list")
     with closing(sqlite3.connect(file)) as broken:
         broken.execute("PRAGMA ignore_check_constraints = ON")
         for statement in DAMAGE:
@@ -320,11 +318,11 @@ def loaded(connection: Connection, desk: Desk, org_id: int) -> Told:
 
 async def callers(desk: Desk, org_id: int) -> Told:
     """What callers are known by."""
-    async with desk.database.read() as connection:
-        credential = await credentials.load_credential(connection, KEY)
-        tills = [
-            await credentials.load_till_id(connection, org_id, f"till-{n}") for n in range(1, 4)
-        ]
+    database = desk.database
+    credential = await database.read(credentials.load_credential, KEY)
+    tills = [
+        await database.read(credentials.load_till_id, org_id, f"till-{n}") for n in range(1, 4)
+    ]
     assert credential
     return {
         "memberships": [m for m in credential.memberships if m.org_id == org_id],

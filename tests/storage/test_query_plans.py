@@ -29,17 +29,20 @@ def record_statements(database: SqliteDatabase) -> list[tuple[str, Any]]:
 
 async def scans(desk: Desk, statements: list[tuple[str, Any]]) -> list[str]:
     """The steps of the statements' plans that walk through a table."""
-    found = []
-    async with desk.database.read() as connection:
+
+    def explain(connection: Connection) -> list[str]:
+        found = []
         for statement, parameters in statements:
             if not statement.lstrip().startswith("SELECT"):
                 continue
-            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             for step in plan:
                 detail = str(step[-1])
                 if _walks(detail):
                     found.append(f"{detail}: {statement}")
-    return found
+        return found
+
+    return await desk.database.read(explain)
 
 
 def _walks(detail: str) -> bool:

@@ -63,9 +63,14 @@ class Desk:
 
     async def rows(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """What a statement finds in the database."""
-        async with self.database.read() as connection:
-            result = await connection.execute(text(statement), parameters)
-            return [tuple(row) for row in result]
+        return await rows_of(self.database, statement, **parameters)
+
+
+async def rows_of(database: Database, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """What a statement finds in a database."""
+    return await database.read(
+        lambda connection: [tuple(row) for row in connection.execute(text(statement), parameters)]
+    )
 
 
 @asynccontextmanager

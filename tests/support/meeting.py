@@ -158,8 +158,9 @@ class Meeting:
         database = self._databases[0]
         if isinstance(database, SqliteDatabase):
             return len(self._beginning)
-        async with database.read() as connection:
-            return int((await connection.execute(_WAITING)).scalar_one())
+        return await database.read(
+            lambda connection: int(connection.execute(_WAITING).scalar_one())
+        )
 
 
 @asynccontextmanager

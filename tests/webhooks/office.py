@@ -118,13 +118,11 @@ class Office:
 
     async def webhooks(self) -> dict[WebhookKey, StoredWebhook]:
         """The active ones."""
-        async with self.database.read() as connection:
-            return {w.key: w for w in await connection.run_sync(load_webhooks)}
+        return {w.key: w for w in await self.database.read(load_webhooks)}
 
     async def parked(self) -> list[ParkedDelivery]:
         """What was given up."""
-        async with self.database.read() as connection:
-            return await connection.run_sync(load_parked)
+        return await self.database.read(load_parked)
 
     async def delivery(
         self,

@@ -51,8 +51,7 @@ async def test_a_coupon_among_others_is_told_only_to_who_asked_for_every_one(
     assert codes == (["COUPON1", "COUPON2", "COUPON3", "COUPON4"] if every_coupon else alone)
     assert set(kinds(receiver)) == {"CouponRedeemed"}
     # Whoever watches the feed is told of all of them.
-    async with office.database.read() as connection:
-        events = await connection.run_sync(load_events, catalogs.ORG, 0, 10)
+    events = await office.database.read(load_events, catalogs.ORG, 0, 10)
     among = EventKind.COUPON_REDEEMED_AMONG_OTHERS
     single = EventKind.COUPON_REDEEMED
     assert [event.kind for event in events] == [single, among, among, single]

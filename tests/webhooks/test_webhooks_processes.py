@@ -45,8 +45,7 @@ async def end_holds(url: str) -> None:
 
 async def are_parked(url: str, count: int) -> bool:
     database = open_database(url)
-    async with database.read() as connection:
-        found = len(await connection.run_sync(load_parked))
+    found = len(await database.read(load_parked))
     await database.close()
     return found == count
 

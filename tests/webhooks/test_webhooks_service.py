@@ -14,11 +14,11 @@ from redemption_server.access.seal import new_key
 from redemption_server.storage.database import open_database
 from redemption_server.webhooks import delivery as delivery_module
 from redemption_server.webhooks import sender
-from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tests.rpc.promotion_calls import redeem, request
 from tests.support import catalogs
+from tests.support.desk import rows_of
 from tests.support.eventually import eventually
 from tests.support.receiver import FAILS, OTHER_SECRET, TAKES, Receiver, running_receiver, waits_for
 from tests.support.service import Service, run_service
@@ -63,10 +63,7 @@ async def let_go(url: str) -> None:
 
     async def nobody_holds() -> bool:
         now_ms = time.time() * 1_000
-        async with database.read() as connection:
-            (until,) = (
-                await connection.execute(text("SELECT max(held_until_ms) FROM webhook_delivery"))
-            ).one()
+        ((until,),) = await rows_of(database, "SELECT max(held_until_ms) FROM webhook_delivery")
         return bool(until < now_ms)
 
     await eventually(nobody_holds)

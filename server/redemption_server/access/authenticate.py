@@ -140,8 +140,7 @@ class Authenticator:
             raise
 
     async def _load(self, key: str) -> StoredCredential | None:
-        async with self._database.read() as connection:
-            return await load_credential(connection, key)
+        return await self._database.read(load_credential, key)
 
     async def _check_secret(
         self, stored: StoredCredential | None, key: str, secret: str, origin: Origin
@@ -181,8 +180,7 @@ class Authenticator:
     async def _till(self, org_id: int, code: str) -> int:
         till_id = self._tills.get((org_id, code))
         if till_id is None:
-            async with self._database.read() as connection:
-                till_id = await load_till_id(connection, org_id, code)
+            till_id = await self._database.read(load_till_id, org_id, code)
             if till_id is None:
                 problem = "names no till of the organisation"
                 raise Refused([field_invalid(TILL_CODE.upper(), problem)])

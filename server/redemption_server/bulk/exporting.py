@@ -34,11 +34,9 @@ async def export(
     Raises Refused when the series or promotion does not exist.
     """
     after = fold(after) if kind is COUPONS else after
-    async with database.read() as connection:
-        await connection.run_sync(require_target, org_id, kind.name, target_id)
+    await database.read(require_target, org_id, kind.name, target_id)
     while True:
-        async with database.read() as connection:
-            rows = await connection.run_sync(load_page, org_id, kind.name, target_id, after, PAGE)
+        rows = await database.read(load_page, org_id, kind.name, target_id, after, PAGE)
         if not rows:
             return
         after = rows[-1].code_key if kind is COUPONS else rows[-1].id

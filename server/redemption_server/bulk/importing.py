@@ -62,8 +62,7 @@ class Import:
 
     async def run(self, rows: Iterable[Row]) -> AsyncIterator[Progress]:
         """Imports chunk by chunk; tells of each, with its bad rows. Raises Refused."""
-        async with self.database.read() as connection:
-            await connection.run_sync(require_target, self.org_id, self.kind.name, self.target_id)
+        await self.database.read(require_target, self.org_id, self.kind.name, self.target_id)
         for chunk in _chunks(rows):
             progress = await self.add(chunk)
             yield progress
@@ -123,8 +122,7 @@ class Import:
         def known(connection: Connection) -> dict[str, str]:
             return ids_of_codes(connection, self.org_id, str(self.target_id), codes)
 
-        async with self.database.read() as connection:
-            ids = await connection.run_sync(known)
+        ids = await self.database.read(known)
         for message in without:
             message.id = ids.get(fold(message.code), "") or promotion_code_id(message.code)
 

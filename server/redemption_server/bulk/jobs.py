@@ -45,8 +45,7 @@ class JobRunner:
     async def _run(self) -> None:
         while not self._closing:
             try:
-                async with self.database.read() as connection:
-                    jobs = await connection.run_sync(running_jobs)
+                jobs = await self.database.read(running_jobs)
             except Exception as error:  # noqa: BLE001 — tried again later, whatever it is
                 _log.warning("jobs cannot be read", error=type(error).__name__)
                 jobs = []

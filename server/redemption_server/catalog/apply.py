@@ -119,8 +119,7 @@ async def _refuse_foreign_keys(
     database: Database, source: str, catalog: catalog_pb2.Catalog
 ) -> None:
     try:
-        async with database.read() as connection:
-            await connection.run_sync(refuse_foreign_keys, catalog)
+        await database.read(refuse_foreign_keys, catalog)
     except Refused as refused:
         raise CatalogRefused(source, refused.violations) from refused
 
@@ -130,8 +129,7 @@ async def _secret_hashes(database: Database, catalog: catalog_pb2.Catalog) -> di
     credentials = {c.key: c for o in catalog.organizations for c in o.credentials}
     if not credentials:
         return {}
-    async with database.read() as connection:
-        stored = await load_secret_hashes(connection, list(credentials))
+    stored = await database.read(load_secret_hashes, list(credentials))
     hashes = {}
     for key, credential in credentials.items():
         if credential.secret_hash:

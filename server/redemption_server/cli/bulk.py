@@ -161,8 +161,7 @@ def _generate(
     from redemption_server.storage.bulk import require_target
 
     async def work(database: "Database", org_id: int, _region: str) -> None:
-        async with database.read() as connection:
-            await connection.run_sync(require_target, org_id, kind.name, target)
+        await database.read(require_target, org_id, kind.name, target)
         generation = Generation(database, kind, org_id, target, CodeFormat(*look))
         with _progress(count) as advance:
             async for codes in generation.run(count):
@@ -225,8 +224,7 @@ def with_organization(org: int, work: Callable[["Database", int, str], Awaitable
         from redemption_server.storage.bulk import organization_ids_and_regions
 
         async with open_prepared_database(settings) as database:
-            async with database.read() as connection:
-                known = await connection.run_sync(organization_ids_and_regions)
+            known = await database.read(organization_ids_and_regions)
             org_id = org or (next(iter(known)) if len(known) == 1 else 0)
             if org_id not in known:
                 ids = ", ".join(map(str, sorted(known))) or "none"

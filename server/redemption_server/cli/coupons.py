@@ -32,8 +32,7 @@ def show(
         from redemption_server.rpc.encode_coupon_details import encode_coupon_details
         from redemption_server.storage.coupons import load_coupon
 
-        async with database.read() as connection:
-            details = await connection.run_sync(load_coupon, org_id, code)
+        details = await database.read(load_coupon, org_id, code)
         typer.echo("\n".join(_lines(details, encode_coupon_details(details, system_clock()))))
 
     with_organization(org, work)

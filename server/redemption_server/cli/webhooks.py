@@ -35,11 +35,8 @@ def parked() -> None:
         from redemption_server.prepare import open_prepared_database
         from redemption_server.storage.webhooks import load_parked
 
-        async with (
-            open_prepared_database(settings, as_it_is=True) as database,
-            database.read() as connection,
-        ):
-            for delivery in await connection.run_sync(load_parked):
+        async with open_prepared_database(settings, as_it_is=True) as database:
+            for delivery in await database.read(load_parked):
                 typer.echo(_shown(delivery))
 
     run_command(run())

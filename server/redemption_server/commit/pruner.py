@@ -43,8 +43,7 @@ class Pruner:
 
     async def prune(self) -> None:
         """Prunes all that is old enough by now."""
-        async with self.database.read() as connection:
-            org_ids = await connection.run_sync(organization_ids)
+        org_ids = await self.database.read(organization_ids)
         now = self.clock()
         for org_id in org_ids:
             if self.events:

@@ -47,14 +47,13 @@ class OrganizationFeed:
 
         Raises Refused: FIELD_INVALID for a number that was not given yet, SEQUENCE_PRUNED.
         """
-        async with self.database.read() as connection:
-            last = await connection.run_sync(last_sequence, self.org_id)
-            if after is None:
-                after = last
-            elif after > last:
-                text = f"must be at most the number of the newest event, {last}"
-                raise Refused.because(Reason.FIELD_INVALID, text, field="after_sequence")
-            through = (await connection.run_sync(pruned, self.org_id)).events_through
+        last = await self.database.read(last_sequence, self.org_id)
+        if after is None:
+            after = last
+        elif after > last:
+            text = f"must be at most the number of the newest event, {last}"
+            raise Refused.because(Reason.FIELD_INVALID, text, field="after_sequence")
+        through = (await self.database.read(pruned, self.org_id)).events_through
         if after < through:
             raise _pruned(after, through + 1)
         if self._reading is None:
@@ -129,18 +128,15 @@ class OrganizationFeed:
             return []
 
     async def _go_to_the_end(self) -> None:
-        async with self.database.read() as connection:
-            last = await connection.run_sync(last_sequence, self.org_id)
+        last = await self.database.read(last_sequence, self.org_id)
         self._kept.clear()
         self._advance(last)
 
     async def _first_kept(self) -> int:
-        async with self.database.read() as connection:
-            return (await connection.run_sync(pruned, self.org_id)).events_through + 1
+        return (await self.database.read(pruned, self.org_id)).events_through + 1
 
     async def _load(self, after: int) -> list[FoundEvent]:
-        async with self.database.read() as connection:
-            events = await connection.run_sync(load_events, self.org_id, after, PAGE)
+        events = await self.database.read(load_events, self.org_id, after, PAGE)
         if events and events[0].sequence != after + 1:
             raise _pruned(after, events[0].sequence)
         return events

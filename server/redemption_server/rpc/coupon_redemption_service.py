@@ -65,8 +65,7 @@ class CouponRedemptionService:
         return encode_validate_coupons(outcome.answer, violations)
 
     async def _try(self, command: RedeemCoupons) -> Tried:
-        async with self._database.read() as connection:
-            return await connection.run_sync(DryRun(command, self._clock()))
+        return await self._database.read(DryRun(command, self._clock()))
 
 
 def _unknown_codes(answer: RecordedCoupons) -> int:

@@ -92,10 +92,9 @@ class CouponService:
         self, request: _pb.GetCouponSeriesRequest, call: Call
     ) -> _pb.GetCouponSeriesResponse:
         """See the proto."""
-        async with self._database.read() as connection:
-            series = await connection.run_sync(
-                load_series, call.identity.caller.org_id, request.series_id
-            )
+        series = await self._database.read(
+            load_series, call.identity.caller.org_id, request.series_id
+        )
         return _pb.GetCouponSeriesResponse(series=series)
 
     async def generate(
@@ -127,8 +126,7 @@ class CouponService:
         shape = Shape()
         decode_request_id(request.job_id, shape, "job_id")
         shape.check()
-        async with self._database.read() as connection:
-            job = await connection.run_sync(load_job, call.identity.caller.org_id, request.job_id)
+        job = await self._database.read(load_job, call.identity.caller.org_id, request.job_id)
         return _pb.GetCouponJobResponse(job=_encode_job(job))
 
     async def import_coupons(
@@ -140,10 +138,9 @@ class CouponService:
             shape.fail("coupons", f"must be 1 to {IMPORT_MAX}")
         shape.check()
         membership = call.identity.membership
-        async with self._database.read() as connection:
-            await connection.run_sync(
-                require_target, membership.org_id, COUPONS.name, request.series_id
-            )
+        await self._database.read(
+            require_target, membership.org_id, COUPONS.name, request.series_id
+        )
         importing = Import(
             self._database,
             COUPONS,
@@ -168,14 +165,12 @@ class CouponService:
     ) -> AsyncGenerator[_pb.ExportCouponsResponse, None]:
         """See the proto."""
         org_id, after = call.identity.caller.org_id, fold(request.after_code)
-        async with self._database.read() as connection:
-            await connection.run_sync(require_target, org_id, COUPONS.name, request.series_id)
+        await self._database.read(require_target, org_id, COUPONS.name, request.series_id)
         _audit("coupons exported", call, series_id=request.series_id)
         while True:
-            async with self._database.read() as connection:
-                rows = await connection.run_sync(
-                    load_page, org_id, COUPONS.name, request.series_id, after, PAGE
-                )
+            rows = await self._database.read(
+                load_page, org_id, COUPONS.name, request.series_id, after, PAGE
+            )
             if not rows:
                 return
             after = rows[-1].code_key
@@ -196,8 +191,7 @@ class CouponService:
             shape.fail("customer_id", "must be a positive integer")
         shape.check()
         if series_id is not None:
-            async with self._database.read() as connection:
-                code = await connection.run_sync(issued_code, org_id, series_id, request.request_id)
+            code = await self._database.read(issued_code, org_id, series_id, request.request_id)
         work = IssueCoupon(org_id, code, series_id, request.customer_id, self._clock())
         coupon = await self._database.transact(work)
         _audit("coupon issued", call, customer_id=request.customer_id)
@@ -220,10 +214,7 @@ class CouponService:
         shape = Shape()
         shape.text("code", request.code, required=True)
         shape.check()
-        async with self._database.read() as connection:
-            details = await connection.run_sync(
-                load_coupon, call.identity.caller.org_id, request.code
-            )
+        details = await self._database.read(load_coupon, call.identity.caller.org_id, request.code)
         return encode_coupon_details(details, self._clock())
 
 

@@ -37,8 +37,7 @@ class OutcomeService:
         """See the proto."""
         key = _decode(request)
         membership = call.identity.membership
-        async with self._database.read() as connection:
-            answer = await connection.run_sync(_load, membership.org_id, key, membership.region)
+        answer = await self._database.read(_load, membership.org_id, key, membership.region)
         return _encode(answer)
 
 

@@ -63,8 +63,7 @@ class PromotionRedemptionService:
         """See the proto."""
         command = decode_redeem_promotions(request, call.identity, self._clock())
         if request.validate_only:
-            async with self._database.read() as connection:
-                outcome, _ = await connection.run_sync(DryRun(command, self._clock()))
+            outcome, _ = await self._database.read(DryRun(command, self._clock()))
         else:
             outcome = await self._queue.submit(command, call.deadline)
         if isinstance(outcome, Refused):
@@ -75,8 +74,7 @@ class PromotionRedemptionService:
     async def list_promotion_redemptions(self, request: _ListRequest, call: Call) -> _ListResponse:
         """See the proto."""
         _check_list(request)
-        async with self._database.read() as connection:
-            return await connection.run_sync(_list, request, call)
+        return await self._database.read(_list, request, call)
 
 
 def _check_list(request: _ListRequest) -> None:

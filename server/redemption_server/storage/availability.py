@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
-from redemption_server.storage.database import Database, Result, Work, unavailable
+from redemption_server.storage.database import Database, More, Reading, Result, Work, unavailable
 
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
@@ -74,11 +74,13 @@ class WatchedDatabase:
         if self.state is not State.UP:
             raise unavailable()
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    async def read(
+        self, work: Reading[More, Result], *args: More.args, **kwargs: More.kwargs
+    ) -> Result:
         """See `Database.read`. Raises Refused (UNAVAILABLE)."""
         if self.state is State.AWAY:
             raise unavailable()
-        return self._database.read()
+        return await self._database.read(work, *args, **kwargs)
 
     def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """See `Database.snapshot`."""

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from redemption_server.storage.catalog_tables import (
     CredentialOrganizationRow,
@@ -44,10 +43,10 @@ class StoredCredential(NamedTuple):
     memberships: tuple[Membership, ...]
 
 
-async def load_credential(connection: AsyncConnection, key: str) -> StoredCredential | None:
+def load_credential(connection: Connection, key: str) -> StoredCredential | None:
     """The credential with the key."""
-    secret_hash = (
-        await connection.execute(select(_credential.c.secret_hash).where(_credential.c.key == key))
+    secret_hash = connection.execute(
+        select(_credential.c.secret_hash).where(_credential.c.key == key)
     ).scalar()
     if secret_hash is None:
         return None
@@ -70,18 +69,18 @@ async def load_credential(connection: AsyncConnection, key: str) -> StoredCreden
         .where(_membership.c.credential_key == key, _membership.c.active)
         .order_by(_membership.c.org_id)
     )
-    rows = await connection.execute(statement)
+    rows = connection.execute(statement)
     return StoredCredential(key, secret_hash, tuple(Membership(*row) for row in rows))
 
 
-async def load_secret_hashes(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, str]:
+def load_secret_hashes(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """The stored hashes of the keys that exist."""
     statement = select(_credential).where(_credential.c.key.in_(keys))
-    return {row.key: row.secret_hash for row in await connection.execute(statement)}
+    return {row.key: row.secret_hash for row in connection.execute(statement)}
 
 
-async def load_till_id(connection: AsyncConnection, org_id: int, code: str) -> int | None:
+def load_till_id(connection: Connection, org_id: int, code: str) -> int | None:
     """Id of the organisation's till with the code."""
     statement = select(_till.c.id).where(_till.c.org_id == org_id, _till.c.code == code)
-    till_id: int | None = (await connection.execute(statement)).scalar()
+    till_id: int | None = connection.execute(statement).scalar()
     return till_id

@@ -2,8 +2,9 @@
 
 `transact` runs a whole piece of work, a plain function over a connection, in one transaction that
 is durable when it returns. The work may run again, even after a commit of it went through whose
-confirmation was lost, so it must claim what it must not do twice. On SQLite it runs in one hop on
-the writer's own thread, on PostgreSQL through `run_sync`. `read` gives a connection for reads.
+confirmation was lost, so it must claim what it must not do twice. `read` does the same for work
+that writes nothing. On SQLite work runs in one hop on a thread of its own, on PostgreSQL through
+`run_sync`.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection, make_url, text
@@ -25,7 +26,9 @@ from redemption_server.storage.dialect import allow_pauses
 from redemption_server.storage.failures import Failure, Unreachable, failure_of, is_verdict
 
 Result = TypeVar("Result")
+More = ParamSpec("More")
 Work = Callable[[Connection], Result]
+Reading = Callable[Concatenate[Connection, More], Result]
 
 ATTEMPTS_MAX = 8
 _BACKOFF_SECONDS = 0.005
@@ -69,8 +72,13 @@ class Database(Protocol):
         """Raises Refused (UNAVAILABLE) while the database is known to be away or not to commit."""
         ...
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection for reading. What it raises goes through `failures.failure_of`."""
+    async def read(
+        self, work: Reading[More, Result], *args: More.args, **kwargs: More.kwargs
+    ) -> Result:
+        """Runs `work`, which writes nothing and reads all that it returns, on a connection.
+
+        What it raises goes through `failures.failure_of`.
+        """
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -151,8 +159,9 @@ class SqliteDatabase:
         self.repeats: Counter[str] = Counter()
         self._writer_engine = sqlite.writer_engine(url)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
-        self._readers = sqlite.reader_engine(url, _READERS)
-        self._reporters = sqlite.reader_engine(url, _REPORTERS)
+        self._reader_engine = sqlite.reader_engine(url, _READERS)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._reporters = sqlite.reporter_engine(url, _REPORTERS)
 
     async def transact(self, work: Work[Result]) -> Result:
         """See `Database.transact`."""
@@ -173,14 +182,21 @@ class SqliteDatabase:
     def ensure_up(self) -> None:
         """See `Database.ensure_up`: only who watches knows."""
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """See `Database.read`."""
-        return sqlite.ReaderConnection(self._readers)
+    async def read(
+        self, work: Reading[More, Result], *args: More.args, **kwargs: More.kwargs
+    ) -> Result:
+        """See `Database.read`. A caller who gives up does not end what has begun; it is bounded."""
+
+        def read() -> Result:
+            with self._reader_engine.connect() as connection:
+                return work(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """See `Database.snapshot`."""
-        async with sqlite.ReaderConnection(self._reporters) as connection:
+        async with sqlite.ReporterConnection(self._reporters) as connection:
             await connection.exec_driver_sql("BEGIN")
             yield connection
 
@@ -193,8 +209,9 @@ class SqliteDatabase:
     async def close(self) -> None:
         """See `Database.close`."""
         loop = asyncio.get_running_loop()
-        await self._readers.dispose()
         await self._reporters.dispose()
+        await loop.run_in_executor(None, self._readers.shutdown)
+        self._reader_engine.dispose()
         await loop.run_in_executor(self._writer, self._writer_engine.dispose)
         self._writer.shutdown()
 
@@ -234,9 +251,12 @@ class PostgresDatabase:
     def ensure_up(self) -> None:
         """See `Database.ensure_up`: only who watches knows."""
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    async def read(
+        self, work: Reading[More, Result], *args: More.args, **kwargs: More.kwargs
+    ) -> Result:
         """See `Database.read`."""
-        return self._readers.connect()
+        async with self._readers.connect() as connection:
+            return await connection.run_sync(work, *args, **kwargs)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -47,11 +47,11 @@ def writer_engine(url: str) -> Engine:
     return engine
 
 
-class ReaderConnection(AsyncConnection):
+class ReporterConnection(AsyncConnection):
     """A connection that finishes what it has begun when its caller is cancelled, then lets go.
 
-    A read is bounded. Cut off in the middle it would take its connection and thread with it, and
-    leave behind a task that never ends.
+    Each step of a report is bounded. Cut off in the middle it would take its connection and thread
+    with it, and leave behind a task that never ends.
     """
 
     __slots__ = ("_leaving", "_under_way")
@@ -98,20 +98,33 @@ def _ignore(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-def reader_engine(url: str, size: int) -> AsyncEngine:
-    """An engine for `size` readers."""
+def reader_engine(url: str, size: int) -> Engine:
+    """An engine for `size` readers, each of which has a thread."""
+    engine = create_engine(
+        make_url(url).set(drivername="sqlite"),
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
+    event.listen(engine, "connect", _only_read)
+    return engine
+
+
+def reporter_engine(url: str, size: int) -> AsyncEngine:
+    """An engine for `size` reports, which read in steps and do other things in between."""
     engine = create_async_engine(
         url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0
     )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA query_only = ON")
-        cursor.close()
-
+    event.listen(engine.sync_engine, "connect", _only_read)
     return engine
+
+
+def _only_read(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
 
 
 def _configure(connection: sqlite3.Connection) -> None:

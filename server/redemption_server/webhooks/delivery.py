@@ -77,9 +77,8 @@ class Delivery:
             return False
         if position.next_attempt_at_ms > self._now_ms():
             return False
-        async with self.around.database.read() as connection:
-            org_id = self.webhook.key.org_id
-            events = await connection.run_sync(load_events, org_id, position.sequence, _PAGE)
+        org_id = self.webhook.key.org_id
+        events = await self.around.database.read(load_events, org_id, position.sequence, _PAGE)
         if events and events[0].sequence > position.sequence + 1:
             missed = events[0].sequence - position.sequence - 1
             _log.error("webhook missed events, pruned", webhook=self.webhook.key, events=missed)

@@ -21,10 +21,8 @@ async def redeliver_parked(
     database: Database, poster: Poster, seal: Seal, clock: Clock
 ) -> AsyncIterator[tuple[ParkedDelivery, str]]:
     """Each parked delivery with why it failed again; empty when it was taken, and is forgotten."""
-    async with database.read() as connection:
-        webhooks = {webhook.key: webhook for webhook in await connection.run_sync(load_webhooks)}
-        parked = await connection.run_sync(load_parked)
-    for delivery in parked:
+    webhooks = {webhook.key: webhook for webhook in await database.read(load_webhooks)}
+    for delivery in await database.read(load_parked):
         webhook = webhooks.get(delivery.webhook)
         if webhook is None:
             yield delivery, "the webhook is not active"
@@ -44,8 +42,7 @@ async def _post(
     delivery: ParkedDelivery,
 ) -> str:
     org_id, sequence = webhook.key.org_id, delivery.sequence
-    async with database.read() as connection:
-        events = await connection.run_sync(load_events, org_id, sequence - 1, 1)
+    events = await database.read(load_events, org_id, sequence - 1, 1)
     if not events or events[0].sequence != sequence:
         return "the event has been pruned"
     body = message_body(org_id, events[0])

@@ -55,8 +55,7 @@ class WebhookSender:
     async def _look(self) -> None:
         while True:
             try:
-                async with self.around.database.read() as connection:
-                    found = await connection.run_sync(load_webhooks)
+                found = await self.around.database.read(load_webhooks)
             except Exception as error:  # noqa: BLE001 — tried again later, whatever it is
                 _log.warning("webhooks cannot be read", error=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
