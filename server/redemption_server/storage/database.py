@@ -38,6 +38,7 @@ _REPORTERS = 2
 _WRITERS_POSTGRES = 10
 # One, and some that are still taking leave of a peer that does not answer.
 _PROBERS = 4
+_BEGIN = text("BEGIN")
 _WRITE_NOTHING = text("UPDATE alembic_version SET version_num = version_num")
 _log = structlog.get_logger(__name__)
 
@@ -197,7 +198,7 @@ class SqliteDatabase:
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """See `Database.snapshot`."""
         async with sqlite.ReporterConnection(self._reporters) as connection:
-            await connection.exec_driver_sql("BEGIN")
+            await connection.execute(_BEGIN)
             yield connection
 
     async def probe(self, *, write: bool) -> None:
