@@ -8,15 +8,17 @@ import pytest
 from redemption_server.commit.batch import Batch
 from redemption_server.commit.queue import CommitQueue
 from redemption_server.ids import TimeOrderedIds
-from redemption_server.rules.outcomes import Granted
+from redemption_server.rules.outcomes import Granted, Outcome
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage.database import Database
 from sqlalchemy import Connection
 
 from tests.support import catalogs
+from tests.support.catalogs import ORG, OTHER_ORG
 from tests.support.clock import FakeClock
-from tests.support.desk import Desk, promotions, use
+from tests.support.desk import CALLER, Desk, promotions, use
+from tests.support.eventually import eventually
 
 
 class Gate:
@@ -29,8 +31,10 @@ class Gate:
         self.repeats = database.repeats
         self.begun = asyncio.Event()
         self.open = asyncio.Event()
+        self.works: list[Any] = []
 
     async def transact(self, work: Any) -> Any:
+        self.works.append(work)
         self.begun.set()
         await self.open.wait()
 
@@ -57,8 +61,10 @@ class Gate:
         await self._database.close()
 
 
-def queue_over(gate: Gate, waiting_max: int = 100) -> CommitQueue:
-    return CommitQueue(gate, FakeClock(), TimeOrderedIds(), writers=1, waiting_max=waiting_max)
+def queue_over(gate: Gate, waiting_max: int = 100, writers: int = 1) -> CommitQueue:
+    return CommitQueue(
+        gate, FakeClock(), TimeOrderedIds(), writers=writers, waiting_max=waiting_max
+    )
 
 
 async def prepare(desk: Desk) -> None:
@@ -176,3 +182,39 @@ async def test_a_key_is_released_when_nothing_on_it_was_granted(desk: Desk) -> N
     assert isinstance(refused, Refused)
     assert await desk.rows("SELECT count(*) FROM claim") == [(0,)]
     assert isinstance(await desk.redeem(use()), Granted)
+
+
+async def test_organizations_take_turns_with_a_batch_each(desk: Desk) -> None:
+    first, second, third = ORG, OTHER_ORG, OTHER_ORG + 1
+    promotion = catalogs.promotion()
+    for org_id in (first, second, third):
+        await desk.apply(catalogs.organization(id=org_id, credentials=[], promotions=[promotion]))
+    gate = Gate(desk.database)
+    gate.mixes_organizations = False
+    queue = queue_over(gate, writers=2)
+
+    def submit(org_id: int, identifier: str) -> "asyncio.Task[Outcome]":
+        caller = CALLER._replace(org_id=org_id)
+        command = promotions(
+            desk.clock.now, use(), caller=caller, transaction_identifier=identifier
+        )
+        return asyncio.create_task(queue.submit(command))
+
+    async def are_under_way(batches: int) -> bool:
+        return len(gate.works) == batches
+
+    calls = [submit(first, "a0")]
+    await gate.begun.wait()
+    calls += [submit(first, f"a{n}") for n in range(1, 4)] + [submit(second, "b0")]
+    await eventually(lambda: are_under_way(2))
+    calls += [submit(third, "c0"), submit(first, "a4"), submit(second, "b1")]
+    await asyncio.sleep(0)
+    # Both writers are at work: whoever comes now waits, and for no more than one batch of others.
+    assert (len(gate.works), queue.waiting) == (2, 6)
+    gate.open.set()
+    assert all(isinstance(outcome, Granted) for outcome in await asyncio.gather(*calls))
+    taken = [[c.key.key for c in work.commands] for work in gate.works]
+    assert sorted(taken) == [["a0"], ["a1", "a2", "a3", "a4"], ["b0"], ["b1"], ["c0"]]
+    assert taken[:2] == [["a0"], ["b0"]]
+    assert queue.waiting == 0
+    await queue.close()

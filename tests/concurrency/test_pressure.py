@@ -112,7 +112,7 @@ async def test_calls_that_are_hung_up_are_recorded_and_delay_nobody(hasty: Servi
     till = Till(hasty.channel)
 
     async def all_wait() -> bool:
-        return len(hasty.queue._waiting) == 20
+        return hasty.queue.waiting == 20
 
     with locked(hasty.database_file):
         first = asyncio.create_task(till.redeem("first"))

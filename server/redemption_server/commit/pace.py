@@ -9,35 +9,41 @@ _WEIGHT_OF_LATEST = 0.2
 
 
 class Pace:
-    """The pace of a number of writers that commit batches side by side."""
+    """The pace of a number of writers that commit batches side by side, one at a time in a lane."""
 
     def __init__(self, writers: int) -> None:
         self._writers = writers
         self._batch_seconds = 0.0
-        self._begun: list[float] = []
+        self._begun: dict[int, float] = {}
+
+    def is_under_way(self, lane: int) -> bool:
+        """Whether a batch of the lane runs."""
+        return lane in self._begun
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Measures the batch that runs within."""
-        begun = time.monotonic()
-        self._begun.append(begun)
+    def batch(self, lane: int) -> Iterator[None]:
+        """Measures the batch of a lane that runs within."""
+        begun = self._begun[lane] = time.monotonic()
         try:
             yield
         finally:
-            self._begun.remove(begun)
+            del self._begun[lane]
             took = time.monotonic() - begun
             if self._batch_seconds:
                 took = self._batch_seconds + _WEIGHT_OF_LATEST * (took - self._batch_seconds)
             self._batch_seconds = took
 
-    def wait(self, waiting: int) -> float:
-        """Seconds until a call behind `waiting` others is likely answered; 0 when a writer is free.
+    def wait(self, lane: int, waiting: int) -> float:
+        """Seconds until a call of a lane behind `waiting` others is likely answered.
 
-        A batch that hangs says more than those before it. It may end at any moment, so half of what
-        it has taken already counts.
+        0 when its lane and a writer are free. A batch that hangs says more than those before it. It
+        may end at any moment, so half of what it has taken already counts.
         """
-        if len(self._begun) < self._writers:
-            return 0.0
-        hung = time.monotonic() - min(self._begun)
+        begun = self._begun.get(lane)
+        if begun is None:
+            if len(self._begun) < self._writers:
+                return 0.0
+            begun = min(self._begun.values())
+        hung = time.monotonic() - begun
         batches = 1 + waiting // BATCH_SIZE_MAX / self._writers
         return max(hung / 2, self._batch_seconds) + batches * self._batch_seconds

@@ -3,6 +3,9 @@
 There is no timer: while one batch commits, the next one gathers, so that an idle service answers a
 lone call at once and a busy one shares each commit among many. A caller that hangs up does not
 cancel the batch it is in.
+
+Where a batch must not mix organisations, each has a lane of its own, and they take turns. A lane
+has one batch at a time: a second one would wait for what the first has locked, and both be smaller.
 """
 
 import asyncio
@@ -25,6 +28,8 @@ from redemption_server.storage.database import Database, unavailable
 # there are none for a moment, however busy it is.
 _BUSY_CALLERS = 16
 _BUSY_SECONDS = 0.1
+# The lane of commands of all organisations, which have positive ids.
+_ALL = 0
 _log = structlog.get_logger(__name__)
 
 
@@ -58,7 +63,10 @@ class CommitQueue:
         self._database = database
         self._clock = clock
         self._ids = ids
-        self._waiting: deque[_Waiting] = deque()
+        # In the order of their turns.
+        self._lanes: dict[int, deque[_Waiting]] = {}
+        self.waiting = 0
+        """How many commands wait to be taken into a batch."""
         self._waiting_max = waiting_max
         self._arrived = asyncio.Event()
         self._closing = False
@@ -79,13 +87,15 @@ class CommitQueue:
         if self._closing:
             raise Refused.because(Reason.UNAVAILABLE, "The service is stopping, try again later")
         self._database.ensure_up()
-        wait = self._pace.wait(len(self._waiting))
-        if len(self._waiting) >= self._waiting_max:
+        lane = _ALL if self._database.mixes_organizations else command.caller.org_id
+        wait = self._pace.wait(lane, self.waiting)
+        if self.waiting >= self._waiting_max:
             raise _overloaded("Too many calls are waiting", wait)
         if wait and deadline is not None and _now() + wait > deadline:
             raise _overloaded("Too many calls are waiting for this deadline", wait)
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(command, answered))
+        self._lanes.setdefault(lane, deque()).append(_Waiting(command, answered))
+        self.waiting += 1
         self._arrived.set()
         self._callers += 1
         if self._callers >= _BUSY_CALLERS:
@@ -106,7 +116,9 @@ class CommitQueue:
 
     def give_up_waiting(self) -> None:
         """Answers who waits with UNAVAILABLE: the database is away."""
-        waiting, self._waiting = list(self._waiting), deque()
+        waiting = [one for lane in self._lanes.values() for one in lane]
+        self._lanes.clear()
+        self.waiting = 0
         _answer(waiting, [unavailable()] * len(waiting))
 
     async def close(self) -> None:
@@ -117,34 +129,32 @@ class CommitQueue:
 
     async def _write(self) -> None:
         while True:
-            if self._waiting:
-                await self._commit(self._take())
-            elif self._closing:
+            lane = next((lane for lane in self._lanes if not self._pace.is_under_way(lane)), None)
+            if lane is not None:
+                await self._commit(lane, self._take(lane))
+            elif self._closing and not self._lanes:
                 return
             else:
                 self._arrived.clear()
                 await self._arrived.wait()
 
-    def _take(self) -> list[_Waiting]:
-        """The longest waiting commands: of one organisation, where a batch must not mix them."""
-        if self._database.mixes_organizations:
-            size = min(len(self._waiting), BATCH_SIZE_MAX)
-            return [self._waiting.popleft() for _ in range(size)]
-        org_id = self._waiting[0].command.caller.org_id
-        batch: list[_Waiting] = []
-        others: deque[_Waiting] = deque()
-        for waiting in self._waiting:
-            ours = waiting.command.caller.org_id == org_id and len(batch) < BATCH_SIZE_MAX
-            (batch if ours else others).append(waiting)
-        self._waiting = others
+    def _take(self, lane: int) -> list[_Waiting]:
+        """The longest waiting commands of a lane, which then lets the other lanes go first."""
+        waiting = self._lanes.pop(lane)
+        batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_SIZE_MAX))]
+        if waiting:
+            self._lanes[lane] = waiting
+        self.waiting -= len(batch)
         return batch
 
-    async def _commit(self, waiting: list[_Waiting]) -> None:
+    async def _commit(self, lane: int, waiting: list[_Waiting]) -> None:
         work = Batch([w.command for w in waiting], self._clock(), self._ids)
         self.statistics.batches += 1
         self.statistics.commands += len(waiting)
-        with self._pace.batch():
+        with self._pace.batch(lane):
             await self._run(waiting, work)
+        # For writers that found every lane under way.
+        self._arrived.set()
 
     async def _run(self, waiting: list[_Waiting], work: Batch) -> None:
         try:
