@@ -44,13 +44,7 @@ def parse_json(body: bytes, *, comments: bool = False) -> Any:
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(
-            text,
-            parse_int=NumberText,
-            parse_float=NumberText,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise JsonError(f"The request body is not valid JSON: {error.msg} at {where}") from error
@@ -74,3 +68,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         raise JsonError("The request body is not acceptable: a key stands twice in an object")
     return result
+
+
+# Made once: `json.loads` makes one for each body.
+_DECODER: Final = json.JSONDecoder(
+    parse_int=NumberText,
+    parse_float=NumberText,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_object,
+)

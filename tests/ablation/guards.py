@@ -157,8 +157,8 @@ GUARDS = (
         (
             Edit(
                 "storage/usage.py",
-                "keys).with_for_update(of=_usage), counts)\n",
-                "keys), counts)\n",
+                "_counters(matched).with_for_update(of=_usage))\n",
+                "_counters(matched))\n",
             ),
         ),
         (COUNTER,),
@@ -356,16 +356,10 @@ GUARDS = (
             # The number after the newest one that can be seen.
             Edit(
                 "storage/records.py",
-                "    insert_rows(\n"
-                "        connection,\n"
-                "        _event_sequence,\n"
-                "        [(org_id, len(happened))],\n"
-                '        "ON CONFLICT (org_id) DO UPDATE SET last = event_sequence.last + '
-                'excluded.last",\n'
-                "    )\n"
-                "    last = connection.execute(\n"
-                "        select(_event_sequence.c.last).where(_event_sequence.c.org_id == org_id)\n"
-                "    ).scalar_one()\n",
+                "    ((last,),) = insert_returning(\n"
+                "        connection, _event_sequence, [(org_id, len(happened))], "
+                '_ADD_TO_SEQUENCE, "last"\n'
+                "    )\n",
                 "    newest = connection.exec_driver_sql(\n"
                 '        f"SELECT coalesce(max(sequence), 0) FROM event WHERE org_id = {org_id}"\n'
                 "    ).scalar_one()\n"
@@ -432,9 +426,12 @@ GUARDS = (
         (
             Edit(
                 "commit/queue.py",
-                "        self._waiting.append(_Waiting(command, answered))\n"
+                "        self._lanes.setdefault(lane, deque())"
+                ".append(_Waiting(command, answered))\n"
+                "        self.waiting += 1\n"
                 "        self._arrived.set()\n",
-                "        await self._commit([_Waiting(command, answered)])\n",
+                "        await self._run([_Waiting(command, answered)], "
+                "Batch([command], self._clock(), self._ids))\n",
             ),
         ),
         (
@@ -493,7 +490,10 @@ EVERYWHERE = (
         "organisation in every statement",
         "nothing is reachable across organisations, whatever ids they have",
         "storage",
-        re.compile(r"([\w.]+\.org_id|_organization\.c\.id) == (?:_membership\.c\.)?org_id\b"),
+        re.compile(
+            r"([\w.]+\.org_id|_organization\.c\.id) == "
+            r'(?:(?:_membership\.c\.)?org_id\b|bindparam\("org_id"\))'
+        ),
         r"\1 == \1",
         ("tests/storage/test_organizations.py",),
     ),

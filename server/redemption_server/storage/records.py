@@ -16,7 +16,7 @@ from redemption_server.rules.outcomes import (
     RecordedTransaction,
     RecordedUse,
 )
-from redemption_server.storage.dialect import Search, insert_rows, table_of
+from redemption_server.storage.dialect import Search, insert_returning, insert_rows, table_of
 from redemption_server.storage.instants import from_ms, to_ms
 from redemption_server.storage.record_tables import (
     CouponRedemptionRow,
@@ -36,6 +36,7 @@ _TRANSACTIONS = Search(
     [_transaction.c.transaction_identifier],
     lambda found: select(_transaction).select_from(found.source),
 )
+_ADD_TO_SEQUENCE = "ON CONFLICT (org_id) DO UPDATE SET last = event_sequence.last + excluded.last"
 _USES = Search(
     [_redemption.c.transaction_id],
     lambda found: select(_redemption).select_from(found.source).order_by(_redemption.c.id),
@@ -78,15 +79,9 @@ def write_events(
     """Numbers and adds events. Comes last: commits of an organisation queue up only here."""
     if not happened:
         return
-    insert_rows(
-        connection,
-        _event_sequence,
-        [(org_id, len(happened))],
-        "ON CONFLICT (org_id) DO UPDATE SET last = event_sequence.last + excluded.last",
+    ((last,),) = insert_returning(
+        connection, _event_sequence, [(org_id, len(happened))], _ADD_TO_SEQUENCE, "last"
     )
-    last = connection.execute(
-        select(_event_sequence.c.last).where(_event_sequence.c.org_id == org_id)
-    ).scalar_one()
     first, now_ms = last - len(happened) + 1, to_ms(now)
     rows = [
         (org_id, first + i, int(kind), record_id, now_ms)
