@@ -20,7 +20,7 @@ from tests.support import catalogs
 from tests.support.databases import Databases
 from tests.support.eventually import eventually
 from tests.support.load import redeem_body
-from tests.support.redis_server import COMMAND, REQUIRE_TOOLS, free_port, redis_server
+from tests.support.redis_server import COMMAND, free_port, redis_server
 from tests.support.service import (
     COUPONS,
     REDEMPTIONS,
@@ -31,6 +31,7 @@ from tests.support.service import (
     run_service,
     status_of,
 )
+from tests.support.tools import REQUIRE_TOOLS
 
 LIMIT = 5
 LIST = ListPromotionRedemptionsRequest(codes=["A"], mode=PROMOTION_MODE_DISCOUNT)

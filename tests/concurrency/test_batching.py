@@ -8,7 +8,7 @@ import pytest
 from tests.support import catalogs
 from tests.support.load import for_seconds, keep_in_flight
 from tests.support.service import run_service
-from tests.support.syscalls import may_trace, with_slow_commits
+from tests.support.syscalls import needs_strace, with_slow_commits
 
 CALLERS = 64
 # What an ordinary disk takes; where a commit costs next to nothing, there is nothing to share.
@@ -29,7 +29,7 @@ async def test_64_calls_in_flight_share_commits(sqlite_url: str, catalog: Path) 
         assert service.queue.statistics.batch_size_mean > 4
 
 
-@pytest.mark.skipif(not may_trace(), reason="strace is missing or may not trace here")
+@needs_strace
 async def test_64_calls_in_flight_give_at_least_5_times_the_throughput_of_one(
     tmp_path: Path, catalog: Path
 ) -> None:

@@ -5,7 +5,6 @@ rebuilt from the system calls of the server; PostgreSQL counts its syncs itself.
 """
 
 import asyncio
-import os
 import signal
 import sqlite3
 from contextlib import aclosing, closing
@@ -19,11 +18,9 @@ from tests.support import catalogs
 from tests.support.disk import Disk
 from tests.support.process import run
 from tests.support.servers import LISTENS, Server
-from tests.support.syscalls import STRACE, Moment, may_trace, moments, traced, wait_for_end
+from tests.support.syscalls import Moment, moments, needs_strace, traced, wait_for_end
 from tests.support.tills import Ask, GrpcDoor
 
-# Read here, since tests run with a scrubbed environment.
-REQUIRE_TOOLS = os.environ.get("REDEMPTION_TEST_REQUIRE_TOOLS") == "1"
 FILE = "redemption.db"
 CALLS = 30
 # So many lines that the write-ahead log is moved into the file in between.
@@ -69,12 +66,7 @@ def keys_after_a_power_cut(disk: Disk, folder: Path) -> list[str]:
         return sorted(row[0] for row in rows)
 
 
-@pytest.mark.skipif(
-    STRACE is None and not REQUIRE_TOOLS, reason="strace is missing: apt-get install strace"
-)
-@pytest.mark.skipif(
-    STRACE is not None and not may_trace(), reason="this machine lets no process be traced"
-)
+@needs_strace
 async def test_no_reply_leaves_before_its_commit_survives_a_power_cut_in_sqlite(
     tmp_path: Path,
 ) -> None:

@@ -1,6 +1,5 @@
 """A real Redis (or Valkey) in a process of its own."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -10,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 COMMAND = shutil.which("redis-server") or shutil.which("valkey-server")
-REQUIRE_TOOLS = os.environ.get("REDEMPTION_TEST_REQUIRE_TOOLS") == "1"
 _START_SECONDS = 20
 
 

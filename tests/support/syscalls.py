@@ -4,22 +4,37 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import pytest
 
 from tests.support.process import COMMAND, Process, environment
+from tests.support.tools import REQUIRE_TOOLS
 
+Test = TypeVar("Test", bound=Callable[..., Any])
 STRACE = shutil.which("strace")
 
 
-def may_trace() -> bool:
+def _may_trace() -> bool:
     """Whether this machine lets a process be traced; some containers do not."""
-    if STRACE is None:
-        return False
+    assert STRACE
     tried = subprocess.run([STRACE, "-o", "/dev/null", "true"], capture_output=True, check=False)
     return tried.returncode == 0
+
+
+def needs_strace(test: Test) -> Test:
+    """Marks a test that traces."""
+    missing = pytest.mark.skipif(
+        STRACE is None and not REQUIRE_TOOLS, reason="strace is missing: apt-get install strace"
+    )
+    forbidden = pytest.mark.skipif(
+        STRACE is not None and not _may_trace(), reason="this machine lets no process be traced"
+    )
+    marked: Test = missing(forbidden(test))
+    return marked
 
 
 _END_SECONDS = 30
