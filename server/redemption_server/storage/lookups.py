@@ -119,7 +119,7 @@ def find_redemptions(
     """The newest `count` records of the codes, by record id, those below `before` if it is set."""
     if not codes:
         return []
-    parameters = {"org_id": org_id, "count": count, **({"before": before} if before else {})}
+    parameters = {"org_id": org_id, "count": count, "before": before}
     parameters.update((f"code_id_{i}", code.id) for i, code in enumerate(codes))
     wanted = connection.execute(statements.newest(len(codes), onwards=bool(before)), parameters)
     rows = statements.RECORDS.run_for(connection, org_id, wanted.scalars())

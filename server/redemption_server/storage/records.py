@@ -36,11 +36,11 @@ _TRANSACTIONS = Search(
     [_transaction.c.transaction_identifier],
     lambda found: select(_transaction).select_from(found.source),
 )
-_ADD_TO_SEQUENCE = "ON CONFLICT (org_id) DO UPDATE SET last = event_sequence.last + excluded.last"
 _USES = Search(
     [_redemption.c.transaction_id],
     lambda found: select(_redemption).select_from(found.source).order_by(_redemption.c.id),
 )
+_ADD_TO_SEQUENCE = "ON CONFLICT (org_id) DO UPDATE SET last = event_sequence.last + excluded.last"
 
 
 class EventKind(IntEnum):

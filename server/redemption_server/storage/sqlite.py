@@ -20,16 +20,10 @@ _ROWS_OF_A_KEY_PREFIX = 10
 
 def writer_engine(url: str) -> Engine:
     """An engine for the one writer; creates the file and its folder."""
-    file = make_url(url)
-    assert file.database
-    Path(file.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        file.set(drivername="sqlite"),
-        poolclass=QueuePool,
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"check_same_thread": False},
-    )
+    file = make_url(url).database
+    assert file
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    engine = _engine(url, 1)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -100,13 +94,7 @@ def _ignore(task: "asyncio.Task[Any]") -> None:
 
 def reader_engine(url: str, size: int) -> Engine:
     """An engine for `size` readers, each of which has a thread."""
-    engine = create_engine(
-        make_url(url).set(drivername="sqlite"),
-        poolclass=QueuePool,
-        pool_size=size,
-        max_overflow=0,
-        connect_args={"check_same_thread": False},
-    )
+    engine = _engine(url, size)
     event.listen(engine, "connect", _only_read)
     return engine
 
@@ -118,6 +106,17 @@ def reporter_engine(url: str, size: int) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _only_read)
     return engine
+
+
+def _engine(url: str, size: int) -> Engine:
+    """An engine whose connections go from one thread to another, never to two at once."""
+    return create_engine(
+        make_url(url).set(drivername="sqlite"),
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
 
 
 def _only_read(connection: Any, _record: object) -> None:
