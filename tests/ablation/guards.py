@@ -492,10 +492,17 @@ EVERYWHERE = (
         "storage",
         re.compile(
             r"([\w.]+\.org_id|_organization\.c\.id) == "
-            r'(?:(?:_membership\.c\.)?org_id\b|bindparam\("org_id"\))'
+            r'(?:(?:_membership\.c\.|self\.(?:job\.)?)?org_id\b|bindparam\("org_id"\))'
         ),
         r"\1 == \1",
-        ("tests/storage/test_organizations.py",),
+        # The quickest first; most places are noticed by them.
+        (
+            "tests/storage/test_organizations.py",
+            "tests/storage/test_organizations_later.py",
+            "tests/storage/test_organizations_reversals.py",
+            "tests/access/test_organizations_apart_both.py",
+            "tests/access/test_organizations_apart.py",
+        ),
     ),
 )
 

@@ -26,15 +26,11 @@ from redemption_server.storage.schema import METADATA
 from redemption_server.storage.verify.checks import CHECKS
 from sqlalchemy import Connection
 
+from tests.storage.two_organizations import KEY, SECRET_HASH, CountingIds
 from tests.support.catalogs import ORG, OTHER_ORG, organization, promotion, series
 from tests.support.databases import Databases
 from tests.support.desk import Desk, coupon, coupons, open_desk, promotions, use
 
-KEY = "shared"
-SECRET_HASH = (
-    "$argon2id$v=19$m=65536,t=3,p=4"
-    "$lKyLv0qDbAvL/CuQT5j65w$6Pcv+Gc7pvvzdOj9Io6LF++odHj6BZhUepyAVSuQYU0"
-)
 ALL_LIMITS = {
     "redemptions_total": 90,
     "redemptions_per_customer": 80,
@@ -49,22 +45,6 @@ UNLIMITED: dict[str, Any] = {
     "max_redemptions_per_coupon": "unlimited",
     "same_customer_may_repeat": True,
 }
-
-
-class CountingIds:
-    """Record ids that are the same in both organisations, and numbers that are not."""
-
-    def __init__(self, first_number: int) -> None:
-        self._first_number = first_number
-        self._count = 0
-
-    def number(self) -> int:
-        self._count += 1
-        return self._first_number + self._count
-
-    def record_id(self) -> str:
-        self._count += 1
-        return f"{self._count:024x}"
 
 
 # The catalogs: those of one organisation, then those of the other.
