@@ -38,9 +38,9 @@ def _rows(findings: Sequence[Finding]) -> Iterator[str]:
             storm = tell_storm(finding.storm) if finding.guard.storm else ""
             yield _row(finding.guard, first, storm, "<br>".join(_backing(finding.guard, pairs)))
         elif isinstance(finding, EverywhereFinding):
-            [test] = finding.guard.tests
-            missed = f"each of {len(finding.runs)} is missed within {finding.seconds:.1f} s"
-            yield _row(finding.guard, f"[{missed}](../{test})", "", "")
+            missed = f"each of {len(finding.runs)} is missed within {finding.seconds:.1f} s by "
+            tests = ", ".join(f"[{Path(test).name}](../{test})" for test in finding.guard.tests)
+            yield _row(finding.guard, missed + tests, "", "")
 
 
 def _row(guard: Guard | Everywhere, *cells: str) -> str:
