@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from redemption_server.rules.reasons import Reason
 from redemption_server.rules.refusals import Refused
 from redemption_server.storage import postgres, sqlite
+from redemption_server.storage.checkpoints import Checkpoints
 from redemption_server.storage.dialect import allow_pauses
 from redemption_server.storage.failures import Failure, Unreachable, failure_of, is_verdict
 
@@ -163,6 +164,7 @@ class SqliteDatabase:
         self.repeats: Counter[str] = Counter()
         self._writer_engine = sqlite.writer_engine(url)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
+        self._checkpoints = Checkpoints(url, self._writer_engine)
         self._reader_engine = sqlite.reader_engine(url, _READERS)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._reporters = sqlite.reporter_engine(url, _REPORTERS)
@@ -175,6 +177,11 @@ class SqliteDatabase:
         )
 
     def _run(self, work: Work[Result]) -> Result:
+        result = self._commit(work)
+        self._checkpoints.committed()
+        return result
+
+    def _commit(self, work: Work[Result]) -> Result:
         with self._writer_engine.connect() as connection, connection.begin() as transaction:
             result = work(connection)
             try:
@@ -216,6 +223,7 @@ class SqliteDatabase:
         await self._reporters.dispose()
         await loop.run_in_executor(None, self._readers.shutdown)
         self._reader_engine.dispose()
+        await loop.run_in_executor(self._writer, self._checkpoints.close)
         await loop.run_in_executor(self._writer, self._writer_engine.dispose)
         self._writer.shutdown()
 

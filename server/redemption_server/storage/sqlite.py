@@ -28,15 +28,26 @@ def writer_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         _configure(connection)
-        # FULL: a commit is in the file, through fsync, before it is answered.
-        connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+        # See `checkpoints`.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A deferred BEGIN that turns into a write later fails at once with SQLITE_BUSY_SNAPSHOT,
         # whatever the busy timeout.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def checkpoint_engine(url: str) -> Engine:
+    """An engine for the one connection that copies the write-ahead log into the database."""
+    engine = _engine(url, 1)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        _configure(connection)
 
     return engine
 
@@ -131,6 +142,9 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
+    # A commit is in the file, through fsync, before it is answered; and what is copied out of the
+    # log is on the disk before the log begins anew.
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
 
 
