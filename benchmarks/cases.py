@@ -75,11 +75,24 @@ CASES = (
     Case("gRPC ÷ no-op, SQLite, 8", Ours(in_flight=8), Noop(8)),
     Case("gRPC ÷ no-op, SQLite, 64", Ours(), Noop(), at_least=0.35, aim=0.6, quick=True),
     Case("gRPC ÷ no-op, SQLite, 256", Ours(in_flight=256), Noop(256), at_least=0.4, aim=0.75),
+    Case("gRPC ÷ no-op, PostgreSQL, 1", Ours("postgresql", 1), Noop(1)),
+    Case("gRPC ÷ no-op, PostgreSQL, 8", Ours("postgresql", 8), Noop(8)),
     Case("gRPC ÷ no-op, PostgreSQL, 64", Ours("postgresql"), Noop()),
+    Case("gRPC ÷ no-op, PostgreSQL, 256", Ours("postgresql", 256), Noop(256)),
     Case(
         "gRPC, PostgreSQL, 64: two servers ÷ one",
         Ours("postgresql", servers=2),
         Ours("postgresql"),
+    ),
+    Case(
+        "gRPC, PostgreSQL, 256: two servers ÷ one",
+        Ours("postgresql", 256, servers=2),
+        Ours("postgresql", 256),
+    ),
+    Case(
+        "HTTP, PostgreSQL, 64: gateway and two servers ÷ one process",
+        OursThroughHttp("postgresql", servers=2),
+        OursThroughHttp("postgresql"),
     ),
     Case(
         "HTTP ÷ peer, SQLite, 64",

@@ -117,7 +117,7 @@ def main() -> int:
         if arguments.only in one.name and (one.quick or not arguments.quick)
     ]
     rounds = arguments.rounds or (3 if arguments.quick else 5)
-    seconds = arguments.seconds or (2 if arguments.quick else 4)
+    seconds = arguments.seconds or (2 if arguments.quick else 3)
     results = []
     with tempfile.TemporaryDirectory(prefix="bench") as name:
         folder = Path(name)

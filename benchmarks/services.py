@@ -87,8 +87,13 @@ def ours(
     command: str = "server",
     servers: int = 1,
     stock: Callable[[str], None] | None = None,
+    *,
+    gateway: bool = False,
 ) -> Iterator[Service]:
-    """Our service: `server` alone, or `up` with the gateway; on PostgreSQL several servers."""
+    """Our service: `server` alone, or `up` with the gateway; on PostgreSQL several servers.
+
+    With `gateway` one in a process of its own stands before them.
+    """
     folder.mkdir()
     migrated = run("migrate", folder=folder, database_url=url)
     assert migrated.returncode == 0, migrated.stderr
@@ -100,7 +105,12 @@ def ours(
             process = stack.enter_context(started_command(command, folder=folder, **settings))
             processes.append(process)
             ports.append(process.port("gRPC server listens"))
-        http = processes[0].port("HTTP gateway listens") if command == "up" else 0
+        if gateway:
+            target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
+            before = started_command("gateway", folder=folder, server_target=target)
+            processes.append(stack.enter_context(before))
+        has_http = gateway or command == "up"
+        http = processes[-1].port("HTTP gateway listens") if has_http else 0
         if stock:
             stock(url)
         yield Service("redemption", processes, ports, http, url, folder)

@@ -99,16 +99,24 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class OursThroughHttp:
-    """Our service with its gateway in one process, under redemptions."""
+    """Our service with its gateway in one process, under redemptions.
+
+    With `servers` their processes stand behind that of one gateway.
+    """
 
     engine: str = "sqlite"
     in_flight: int = 64
+    servers: int = 0
 
     @contextmanager
     def open(self, setting: Setting) -> Iterator[Running]:
         """Runs it."""
         url = setting.databases.new(self.engine)
-        with ours(setting.new_folder(), url, "up") as service:
+        if self.servers:
+            processes = ours(setting.new_folder(), url, servers=self.servers, gateway=True)
+        else:
+            processes = ours(setting.new_folder(), url, "up")
+        with processes as service:
             yield Running(service, HttpLoad(self.in_flight), "promotion_transaction")
 
 

@@ -1,0 +1,53 @@
+"""Draws who holds the interpreter of a server under redemptions, as a flame graph.
+
+python -m benchmarks.flame [--engine postgresql] FILE.svg
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.requests import write_protoset
+from benchmarks.services import Databases
+from benchmarks.sides import Ours, Setting
+
+_WARM_UP_SECONDS, _SECONDS = 3, 15
+_PER_SECOND = 400
+
+
+def main() -> None:
+    """Loads a server with 64 calls in flight and samples it meanwhile."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench") as name:
+        folder = Path(name)
+        setting = Setting(folder, Databases(folder), folder / "image.binpb")
+        write_protoset(setting.protoset)
+        try:
+            with Ours(arguments.engine).open(setting) as running:
+                running.run(_WARM_UP_SECONDS, warm_up=True)
+                sampling = _sample(running.service.processes[0].pid, arguments.file)
+                running.run(_SECONDS + 1)
+                if sampling.wait():
+                    sys.exit("py-spy failed")
+                running.check()
+        finally:
+            setting.databases.close()
+
+
+def _sample(pid: int, file: Path) -> "subprocess.Popen[bytes]":
+    py_spy = Path(sys.executable).with_name("py-spy")
+    when = ("--duration", str(_SECONDS), "--rate", str(_PER_SECOND))
+    return subprocess.Popen(
+        [py_spy, "record", "--gil", *when, "--output", file, "--pid", str(pid)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+if __name__ == "__main__":
+    main()
