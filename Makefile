@@ -40,7 +40,7 @@ soak: $(VENV)/.development ## Mix good and bad calls, storm ten times as long, w
 ablation: $(VENV)/.development ## Take each guard out of a copy and see which test notices
 	@$(BIN)/python -m tests.ablation.run --write docs/guarantees.md
 
-bench: $(VENV)/.bench ## Measure throughput, latency and memory against no-op and peer (40 minutes)
+bench: $(VENV)/.bench ## Measure throughput, latency and memory against no-op and peer (30 minutes)
 	@$(BIN)/python -m benchmarks.run
 
 bench-quick: $(VENV)/.bench ## A few cases of `make bench`, shorter (5 minutes)

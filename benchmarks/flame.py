@@ -40,10 +40,12 @@ def main() -> None:
 
 
 def _sample(pid: int, file: Path) -> "subprocess.Popen[bytes]":
-    py_spy = Path(sys.executable).with_name("py-spy")
     when = ("--duration", str(_SECONDS), "--rate", str(_PER_SECOND))
+    # The graph says by which command it was made: without the folders of this machine.
     return subprocess.Popen(
-        [py_spy, "record", "--gil", *when, "--output", file, "--pid", str(pid)],
+        ["py-spy", "record", "--gil", *when, "--output", file.name, "--pid", str(pid)],
+        executable=Path(sys.executable).with_name("py-spy"),
+        cwd=file.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -76,6 +76,7 @@ def measure_single(figure: Figure, setting: Setting, rounds: int) -> dict[str, A
         "at_most": figure.at_most,
         "aim": figure.aim,
         "is_met": ratio <= figure.at_most,
+        "compared": figure.measure.__name__,
         **found,
         "rounds": ratios,
         "seconds": time.monotonic() - begun,
