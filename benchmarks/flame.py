@@ -6,12 +6,9 @@ python -m benchmarks.flame [--engine postgresql] FILE.svg
 import argparse
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from benchmarks.requests import write_protoset
-from benchmarks.services import Databases
-from benchmarks.sides import Ours, Setting
+from benchmarks.sides import Ours, new_setting
 
 _WARM_UP_SECONDS, _SECONDS = 3, 15
 _PER_SECOND = 400
@@ -23,20 +20,13 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench") as name:
-        folder = Path(name)
-        setting = Setting(folder, Databases(folder), folder / "image.binpb")
-        write_protoset(setting.protoset)
-        try:
-            with Ours(arguments.engine).open(setting) as running:
-                running.run(_WARM_UP_SECONDS, warm_up=True)
-                sampling = _sample(running.service.processes[0].pid, arguments.file)
-                running.run(_SECONDS + 1)
-                if sampling.wait():
-                    sys.exit("py-spy failed")
-                running.check()
-        finally:
-            setting.databases.close()
+    with new_setting() as setting, Ours(arguments.engine).open(setting) as running:
+        running.run(_WARM_UP_SECONDS, warm_up=True)
+        sampling = _sample(running.service.processes[0].pid, arguments.file)
+        running.run(_SECONDS + 1)
+        if sampling.wait():
+            sys.exit("py-spy failed")
+        running.check()
 
 
 def _sample(pid: int, file: Path) -> "subprocess.Popen[bytes]":

@@ -42,10 +42,14 @@ def rendered(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def needed(one: dict[str, Any]) -> str:
+    """What a case must reach, empty when it is there to be looked at."""
+    least, most = one["at_least"], one["at_most"]
+    return f"≥ {least}" if least is not None else f"≤ {most}" if most is not None else ""
+
+
 def _row(one: dict[str, Any]) -> str:
     unit = _UNITS[one["compared"]]
-    least, most = one["at_least"], one["at_most"]
-    needed = f"≥ {least}" if least is not None else f"≤ {most}" if most is not None else ""
     missed = "" if one["is_met"] else " (missed)"
     cells = (
         one["case"],
@@ -53,7 +57,7 @@ def _row(one: dict[str, Any]) -> str:
         f"{_number(one['second'])} {unit}",
         f"**{one['ratio']:.3f}**",
         f"{one['ratio_min']:.3f} … {one['ratio_max']:.3f}",
-        needed + missed,
+        needed(one) + missed,
         "" if one["aim"] is None else str(one["aim"]),
     )
     return "| " + " | ".join(cells) + " |"

@@ -11,7 +11,6 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,9 +21,8 @@ from rich.table import Table
 
 from benchmarks.cases import CASES, Case, median_ratio
 from benchmarks.machine import described
-from benchmarks.requests import write_protoset
-from benchmarks.services import Databases
-from benchmarks.sides import Setting
+from benchmarks.report import needed
+from benchmarks.sides import Setting, new_setting
 from benchmarks.single import FIGURES, Figure
 
 _console = Console(width=150)
@@ -87,8 +85,7 @@ def show(results: list[dict[str, Any]]) -> None:
     """Prints a table."""
     table = Table("case", "first", "second", "ratio", "from", "to", "needed", "aim", "met")
     for one in results:
-        least, most = one["at_least"], one["at_most"]
-        needed = f"≥ {least}" if least is not None else f"≤ {most}" if most is not None else ""
+        bound = needed(one)
         table.add_row(
             one["case"],
             f"{one['first']:,.1f}",
@@ -96,9 +93,9 @@ def show(results: list[dict[str, Any]]) -> None:
             f"{one['ratio']:.3f}",
             f"{one['ratio_min']:.3f}",
             f"{one['ratio_max']:.3f}",
-            needed,
+            bound,
             "" if one["aim"] is None else str(one["aim"]),
-            "" if not needed else "yes" if one["is_met"] else "NO",
+            "" if not bound else "yes" if one["is_met"] else "NO",
         )
     _console.print(table)
 
@@ -120,19 +117,13 @@ def main() -> int:
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     seconds = arguments.seconds or (2 if arguments.quick else 3)
     results = []
-    with tempfile.TemporaryDirectory(prefix="bench") as name:
-        folder = Path(name)
-        setting = Setting(folder, Databases(folder), folder / "image.binpb")
-        write_protoset(setting.protoset)
-        try:
-            for one in chosen:
-                if isinstance(one, Figure):
-                    results.append(measure_single(one, setting, rounds))
-                else:
-                    results.append(measure(one, setting, rounds, seconds))
-                show(results[-1:])
-        finally:
-            setting.databases.close()
+    with new_setting() as setting:
+        for one in chosen:
+            if isinstance(one, Figure):
+                results.append(measure_single(one, setting, rounds))
+            else:
+                results.append(measure(one, setting, rounds, seconds))
+            show(results[-1:])
     show(results)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": described(), "results": results}

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks import requests
 from benchmarks.loads import REDEEM_PROMOTIONS, GrpcLoad, HttpLoad, Measured
@@ -24,6 +25,19 @@ class Setting:
     def new_folder(self) -> Path:
         """A name for a folder that is not there yet."""
         return self.folder / f"service{next(self._numbers)}"
+
+
+@contextmanager
+def new_setting() -> Iterator[Setting]:
+    """A setting in a folder of its own; both are gone in the end."""
+    with TemporaryDirectory(prefix="bench") as name:
+        folder = Path(name)
+        setting = Setting(folder, Databases(folder), folder / "image.binpb")
+        requests.write_protoset(setting.protoset)
+        try:
+            yield setting
+        finally:
+            setting.databases.close()
 
 
 @dataclass(slots=True)
