@@ -95,9 +95,13 @@ def test_a_commit_does_not_wait_for_what_is_being_copied(tmp_path: Path) -> None
         event.listen(copier(made.checkpoints), "checkout", stand_still)
         writer.submit(made.commit).result()
         assert copying.wait(30)
-        for _ in range(10):
+        commits = 100
+        for _ in range(commits):
             writer.submit(made.commit).result(timeout=30)
+        log_pages = made.log_pages
         go_on.set()
+    # Nor has any of them copied by itself, after which the log would begin anew.
+    assert log_pages > commits * PAGES_OF_A_COMMIT
 
 
 def test_a_copy_that_fails_fails_no_commit_and_is_made_up_for(tmp_path: Path) -> None:
